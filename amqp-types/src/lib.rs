@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod codec;
+mod error;
+pub mod limits;
+mod long_str;
+mod method;
+mod octets;
+mod read_table;
+mod reader;
+mod scalar;
+mod short_str;
+mod table;
+mod value;
+mod write_table;
+mod writer;
+
+pub use codec::{Decode, Encode};
+pub use error::{
+    BlastRadius, DecodeError, DecodeReason, EncodeError, MethodError, PropertiesError, TooLong,
+};
+pub use long_str::LongStr;
+pub use method::{ContentProperties, Method, MethodId, Reply, Request, SentBy};
+pub use reader::Reader;
+pub use scalar::{Decimal, Timestamp};
+pub use short_str::ShortStr;
+pub use table::{FieldTable, IntoIter, Iter};
+pub use value::Value;
+pub use writer::Writer;
