@@ -1,0 +1,200 @@
+//! The content properties of a class, and the word of flags that says which of them are there.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::model::{Class, Field, WireType};
+use crate::names;
+
+use super::{docs, fields};
+
+pub(super) fn properties(class: &Class) -> TokenStream {
+    if class.properties.is_empty() {
+        return quote!();
+    }
+    let path = format!("{}.properties", class.name);
+    let all: Vec<Property<'_>> = class
+        .properties
+        .iter()
+        .enumerate()
+        .map(|(index, field)| Property::new(index, field))
+        .collect();
+    let kept = || all.iter().filter(|property| !property.field.reserved);
+    let definitions = kept().map(|property| property.definition(&path));
+    let setters = kept().map(Property::setter);
+    let lens = kept().filter_map(Property::encoded_len);
+    let flags = kept().map(Property::set_flag);
+    let writes = kept().filter_map(|property| property.write(&path));
+    let reads = all.iter().filter_map(|property| property.read(&path));
+    let initializers = kept().map(|property| fields::initializer(property.field));
+    let flags_path = format!("{path}.flags");
+    let docs = docs::lines([
+        format!(
+            "The properties of a message of class `{}`: what its content header tells about it.",
+            class.name
+        ),
+        String::new(),
+        "Those that are `None` aren't sent.".to_owned(),
+    ]);
+    quote! {
+        #docs
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Properties {
+            #(#definitions,)*
+        }
+
+        impl Properties {
+            #(#setters)*
+        }
+
+        impl wire::ContentProperties for Properties {
+            const CLASS_ID: u16 = CLASS_ID;
+        }
+
+        impl wire::Encode for Properties {
+            #[inline]
+            fn encoded_len(&self) -> usize {
+                2 #(+ #lens)*
+            }
+
+            #[inline]
+            fn encode(
+                &self,
+                out: &mut wire::Writer<'_>,
+            ) -> Result<(), wire::EncodeError> {
+                let mut flags: u16 = 0;
+                #(#flags)*
+                out.u16(flags);
+                #(#writes)*
+                Ok(())
+            }
+        }
+
+        impl wire::Decode for Properties {
+            /// Reads one word of flags. The bits of it that stand for no property are ignored, the one that announces
+            /// another word too: brokers pass it on without there being another word.
+            #[inline(always)]
+            fn decode(
+                input: &mut wire::Reader<'_>,
+            ) -> Result<Self, wire::DecodeError> {
+                let flags = input.u16(#flags_path)?;
+                #(#reads)*
+                Ok(Self { #(#initializers),* })
+            }
+        }
+    }
+}
+
+struct Property<'a> {
+    field: &'a Field,
+    /// The first property has the highest bit.
+    flag: Literal,
+    name: proc_macro2::Ident,
+}
+
+impl<'a> Property<'a> {
+    fn new(index: usize, field: &'a Field) -> Self {
+        let flag = 0x8000_u16 >> index;
+        // Flags are read as masks.
+        let flag = format!("0x{flag:04X}").parse().unwrap_or_else(|_| docs::number(flag));
+        Self { field, flag, name: names::snake_ident(&field.name) }
+    }
+
+    /// A bit is told by its flag alone, so it is a `bool`, not an `Option`.
+    fn is_bit(&self) -> bool {
+        self.field.wire_type == WireType::Bit
+    }
+
+    fn definition(&self, path: &str) -> TokenStream {
+        let docs = docs::field(path, self.field);
+        let name = &self.name;
+        let rust_type = fields::rust_type(self.field, &quote!(super::));
+        let rust_type = if self.is_bit() { rust_type } else { quote!(Option<#rust_type>) };
+        quote! {
+            #docs
+            pub #name: #rust_type
+        }
+    }
+
+    fn setter(&self) -> TokenStream {
+        let name = &self.name;
+        let setter = format_ident!("with_{}", names::snake(&self.field.name));
+        let rust_type = fields::rust_type(self.field, &quote!(super::));
+        let value = if self.is_bit() { quote!(value) } else { quote!(Some(value)) };
+        let docs = docs::lines([format!("With `{}` set.", self.field.name)]);
+        quote! {
+            #docs
+            #[must_use]
+            pub fn #setter(mut self, value: #rust_type) -> Self {
+                self.#name = #value;
+                self
+            }
+        }
+    }
+
+    fn encoded_len(&self) -> Option<TokenStream> {
+        let name = &self.name;
+        match fields::fixed_len(self.field) {
+            Some(0) => None,
+            Some(len) => {
+                let len = docs::number(len as u64);
+                Some(quote!(self.#name.map_or(0, |_| #len)))
+            }
+            None => Some(quote! {
+                self.#name.as_ref().map_or(0, wire::Encode::encoded_len)
+            }),
+        }
+    }
+
+    fn set_flag(&self) -> TokenStream {
+        let (name, flag) = (&self.name, &self.flag);
+        let set = if self.is_bit() { quote!(self.#name) } else { quote!(self.#name.is_some()) };
+        quote! {
+            if #set {
+                flags |= #flag;
+            }
+        }
+    }
+
+    fn write(&self, path: &str) -> Option<TokenStream> {
+        if self.is_bit() {
+            return None;
+        }
+        let name = &self.name;
+        // Numbers are copied out, the others are borrowed.
+        let (pattern, value) = if fields::fixed_len(self.field).is_some() {
+            (quote!(value), quote!(self.#name))
+        } else {
+            (quote!(value), quote!(&self.#name))
+        };
+        let write = fields::write_value(self.field, path, &quote!(value), &quote!(value));
+        Some(quote! {
+            if let Some(#pattern) = #value {
+                #write
+            }
+        })
+    }
+
+    fn read(&self, path: &str) -> Option<TokenStream> {
+        let flag = &self.flag;
+        let local = fields::local(self.field);
+        Some(match (self.field.reserved, self.is_bit()) {
+            (true, true) => return None,
+            (true, false) => {
+                let skip = fields::skip(self.field, path);
+                quote! {
+                    if flags & #flag != 0 {
+                        #skip
+                    }
+                }
+            }
+            (false, true) => quote!(let #local = flags & #flag != 0;),
+            (false, false) => {
+                let value = fields::read_value(self.field, path, &quote!(super::));
+                quote! {
+                    let #local = if flags & #flag != 0 { Some(#value) } else { None };
+                }
+            }
+        })
+    }
+}
