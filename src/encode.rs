@@ -1,0 +1,177 @@
+//! Frames into a buffer: methods, content headers, bodies, heartbeats.
+//!
+//! Each function appends whole frames. Where one returns an error the buffer is left as it was, so
+//! that a pending output shared by many callers never holds half a frame.
+
+use amqp091_types::{ContentProperties, Encode, EncodeError, Method, MethodId, Writer};
+use bytes::BytesMut;
+
+use crate::frame::{FrameKind, OVERHEAD};
+use crate::protocol::constants;
+
+/// Octets before a frame's payload: type, channel, size.
+const HEAD: usize = 7;
+
+/// Appends `method` as one frame.
+///
+/// # Errors
+///
+/// [`EncodeError`] when an argument has no encoding; nothing is appended.
+///
+/// # Example
+///
+/// ```
+/// use amqp091::bytes::BytesMut;
+/// use amqp091::protocol::basic;
+///
+/// let mut out = BytesMut::new();
+/// amqp091::encode::method(&mut out, 1, &basic::Ack { delivery_tag: 7, multiple: false })?;
+/// assert_eq!(out[..], [1, 0, 1, 0, 0, 0, 13, 0, 60, 0, 80, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0xCE]);
+/// # Ok::<(), amqp091::types::EncodeError>(())
+/// ```
+#[inline]
+pub fn method<M: Method>(out: &mut BytesMut, channel: u16, method: &M) -> Result<(), EncodeError> {
+    method_arguments(out, channel, M::ID, method)
+}
+
+/// Appends the method `id` with these arguments as one frame: what [`method`] does for a method
+/// whose type is only known at run time, such as a [`crate::protocol::AnyMethod`].
+///
+/// # Errors
+///
+/// [`EncodeError`] when an argument has no encoding; nothing is appended.
+#[inline]
+pub fn method_arguments<A: Encode>(
+    out: &mut BytesMut,
+    channel: u16,
+    id: MethodId,
+    arguments: &A,
+) -> Result<(), EncodeError> {
+    let [class_high, class_low] = id.class_id.to_be_bytes();
+    let [method_high, method_low] = id.method_id.to_be_bytes();
+    let ids = [class_high, class_low, method_high, method_low];
+    frame(out, FrameKind::Method, channel, &ids, arguments)
+}
+
+/// Appends the content header of a body of `body_size` octets as one frame.
+///
+/// # Errors
+///
+/// [`EncodeError`] when a property has no encoding; nothing is appended.
+#[inline]
+pub fn header<P: ContentProperties>(
+    out: &mut BytesMut,
+    channel: u16,
+    body_size: u64,
+    properties: &P,
+) -> Result<(), EncodeError> {
+    frame(out, FrameKind::Header, channel, &header_start(P::CLASS_ID, body_size), properties)
+}
+
+/// Appends a content header whose properties are encoded already, as they came from a peer or were
+/// prepared once: what a proxy and a prepared publisher send.
+pub fn raw_header(
+    out: &mut BytesMut,
+    channel: u16,
+    class_id: u16,
+    body_size: u64,
+    properties: &[u8],
+) {
+    let start = header_start(class_id, body_size);
+    let size = start.len() + properties.len();
+    out.reserve(size + OVERHEAD);
+    out.extend_from_slice(&head(FrameKind::Header, channel, saturating_u32(size)));
+    out.extend_from_slice(&start);
+    out.extend_from_slice(properties);
+    out.extend_from_slice(&[constants::FRAME_END]);
+}
+
+/// Appends `payload` as one body frame. An empty body has no frame at all: don't send one.
+#[inline]
+pub fn body_frame(out: &mut BytesMut, channel: u16, payload: &[u8]) {
+    out.reserve(payload.len() + OVERHEAD);
+    out.extend_from_slice(&body_head(channel, payload.len()));
+    out.extend_from_slice(payload);
+    out.extend_from_slice(&[constants::FRAME_END]);
+}
+
+/// Appends `body` in as many frames as `frame_max` asks for (octets, 0: no limit): none for an empty
+/// body.
+#[inline]
+pub fn body(out: &mut BytesMut, channel: u16, body: &[u8], frame_max: u32) {
+    for payload in body.chunks(max_body_payload(frame_max)) {
+        body_frame(out, channel, payload);
+    }
+}
+
+/// The seven octets before a body payload of `len` octets. For a writer that hands the kernel the
+/// payload where it lies; [`constants::FRAME_END`] goes behind it.
+#[inline]
+pub fn body_head(channel: u16, len: usize) -> [u8; HEAD] {
+    head(FrameKind::Body, channel, saturating_u32(len))
+}
+
+/// The most octets of a body that fit in one frame under `frame_max` (octets, 0: no limit).
+#[inline]
+pub fn max_body_payload(frame_max: u32) -> usize {
+    match (frame_max as usize).saturating_sub(OVERHEAD) {
+        // A frame-max of 0 sets no limit; the frame's own size field still does.
+        0 => u32::MAX as usize,
+        payload => payload,
+    }
+}
+
+/// Appends a heartbeat.
+pub fn heartbeat(out: &mut BytesMut) {
+    out.extend_from_slice(&head(FrameKind::Heartbeat, 0, 0));
+    out.extend_from_slice(&[constants::FRAME_END]);
+}
+
+/// `class-id:u16 weight:u16 body-size:u64`; the weight is always 0.
+#[inline]
+fn header_start(class_id: u16, body_size: u64) -> [u8; 12] {
+    let mut start = [0; 12];
+    start[..2].copy_from_slice(&class_id.to_be_bytes());
+    start[4..].copy_from_slice(&body_size.to_be_bytes());
+    start
+}
+
+/// A frame of `start` and `rest`. The size is filled in behind the payload: that spares a walk
+/// through nested tables to measure them first.
+#[inline]
+fn frame<E: Encode>(
+    out: &mut BytesMut,
+    kind: FrameKind,
+    channel: u16,
+    start: &[u8],
+    rest: &E,
+) -> Result<(), EncodeError> {
+    let begin = out.len();
+    out.extend_from_slice(&head(kind, channel, 0));
+    out.extend_from_slice(start);
+    if let Err(error) = rest.encode(&mut Writer::new(out)) {
+        out.truncate(begin);
+        return Err(error);
+    }
+    let size = out.len() - begin - HEAD;
+    let Ok(size) = u32::try_from(size) else {
+        out.truncate(begin);
+        return Err(EncodeError::FrameTooLong { len: size });
+    };
+    out[begin + 3..begin + HEAD].copy_from_slice(&size.to_be_bytes());
+    out.extend_from_slice(&[constants::FRAME_END]);
+    Ok(())
+}
+
+#[inline]
+fn head(kind: FrameKind, channel: u16, size: u32) -> [u8; HEAD] {
+    let [channel_high, channel_low] = channel.to_be_bytes();
+    let [a, b, c, d] = size.to_be_bytes();
+    [kind.octet(), channel_high, channel_low, a, b, c, d]
+}
+
+/// Lengths here are bounded by frame-max or by octets that came in a frame, both below 4 GiB.
+#[inline]
+fn saturating_u32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

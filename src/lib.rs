@@ -1,0 +1,62 @@
+//! AMQP 0-9-1 as typed Rust, generated from the protocol's XML specification.
+//!
+//! This crate is the protocol alone: no sockets, no runtime, no clock. Clients, brokers, proxies and
+//! analysers build on it; everything works in both directions.
+//!
+//! - [`protocol`]: generated from `spec/*.xml` by the build: a struct for each method, the content
+//!   properties, [`protocol::ReplyCode`], the constants, and the enums of what a client and what a
+//!   server may receive.
+//! - [`frame`]: one frame of the wire, read from a slice or from a growing buffer.
+//! - [`encode`]: methods, content headers, bodies and heartbeats as frames.
+//! - [`content`]: content headers, and a message put together from its frames.
+//! - [`protocol_header`]: the eight octets that open a connection.
+//! - [`types`]: the wire types that methods are made of, re-exported from `amqp091-types`.
+//!
+//! # Example
+//!
+//! A method goes to the wire and comes back, through a buffer that a socket would fill:
+//!
+//! ```
+//! use amqp091::bytes::BytesMut;
+//! use amqp091::frame::{FrameDecoder, FrameLimits};
+//! use amqp091::protocol::{ToServer, queue};
+//! use amqp091::types::ShortStr;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let declare = queue::Declare {
+//!     queue: ShortStr::new("work")?,
+//!     durable: true,
+//!     ..queue::Declare::default()
+//! };
+//! let mut wire = BytesMut::new();
+//! amqp091::encode::method(&mut wire, 1, &declare)?;
+//!
+//! let mut decoder = FrameDecoder::new(FrameLimits::default());
+//! let frame = decoder.decode(&mut wire)?.ok_or("a whole frame is there")?;
+//! assert_eq!(frame.channel, 1);
+//! assert_eq!(ToServer::from_payload(&frame.payload)?, ToServer::QueueDeclare(declare));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod content;
+pub mod encode;
+pub mod frame;
+mod method_payload;
+pub mod protocol_header;
+
+/// The protocol as generated from `spec/amqp0-9-1.xml` and `spec/rabbitmq.xml`: a module for each
+/// class, a struct for each method, the content properties, reply codes and constants.
+pub mod protocol {
+    include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
+}
+
+/// The wire types that methods are made of, their reader and writer, and their errors.
+pub use amqp091_types as types;
+/// The buffers of this crate's API.
+pub use bytes;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
