@@ -1,0 +1,168 @@
+//! A connection: from a URI to channels.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use amqp091::types::ShortStr;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::call::PendingCall;
+use crate::channel::Channel;
+use crate::core::{Core, WaiterKey};
+use crate::driver::Driver;
+use crate::error::{CloseReason, ConnectError, Error, Stage};
+use crate::options::ConnectOptions;
+use crate::shared::{ChannelHandle, ConnectionHandle, Shared, now};
+
+/// A connection to a server. Clones are the same connection, for as many tasks as you like.
+///
+/// It is driven by one task of the runtime that it was opened in, and closes without waiting when its
+/// last handle of any kind (clone, channel, consumer, delivery, confirm) is dropped; call
+/// [`close`](Self::close) to see it end well.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    handle: Arc<ConnectionHandle>,
+}
+
+impl Connection {
+    /// Connects to the server that a URI names: `amqp://user:password@host:port/vhost`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), amqp091_client::Error> {
+    /// let connection = amqp091_client::Connection::open("amqp://localhost").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uri`] for the URI, [`Error::Connect`] for what stood in the way of connecting.
+    pub async fn open(uri: &str) -> Result<Self, Error> {
+        Self::connect(&ConnectOptions::from_uri(uri)?).await
+    }
+
+    /// Connects with these options. Must be called in a tokio runtime with I/O and time enabled.
+    ///
+    /// Safe to drop: the attempt ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for an unusable option, [`Error::Connect`] for what stood in the way of
+    /// connecting, at the latest after [`ConnectOptions::connect_timeout`].
+    pub async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
+        options.check()?;
+        let deadline = Instant::now() + options.connect_timeout;
+        let connecting = TcpStream::connect((options.host.as_str(), options.port));
+        let socket = match timeout_at(deadline, connecting).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(source)) => {
+                let address = options.address();
+                return Err(ConnectError::Tcp { address, source: Arc::new(source) }.into());
+            }
+            Err(_) => {
+                let after = options.connect_timeout;
+                return Err(ConnectError::Timeout { stage: Stage::Tcp, after }.into());
+            }
+        };
+        // Frames are gathered before they are written: waiting for more would only delay them.
+        // Without it the connection works too.
+        let _ = socket.set_nodelay(true);
+        Self::handshake(socket, options, deadline).await
+    }
+
+    /// Connects over a transport of your own, such as an in-memory pipe; the options' host and port
+    /// aren't used.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_over<S>(transport: S, options: &ConnectOptions) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        options.check()?;
+        Self::handshake(transport, options, Instant::now() + options.connect_timeout).await
+    }
+
+    async fn handshake<S>(
+        transport: S,
+        options: &ConnectOptions,
+        deadline: Instant,
+    ) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let shared = Shared::new(Core::new(options.clone(), now(), deadline.into_std()));
+        let connection =
+            Self { handle: Arc::new(ConnectionHandle { shared: Arc::clone(&shared) }) };
+        tokio::spawn(Driver::new(Arc::clone(&shared), transport));
+        poll_fn(|cx| shared.with(|core| core.poll_open(cx))).await?;
+        Ok(connection)
+    }
+
+    /// Opens a channel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyChannels`], [`Error::ConnectionClosed`], or [`Error::Timeout`].
+    pub async fn channel(&self) -> Result<Channel, Error> {
+        let (key, number, call) = self.handle.shared.with(|core| core.open_channel(now()))?;
+        // From here on, dropping this future closes the channel.
+        let handle = Arc::new(ChannelHandle { key, number, connection: Arc::clone(&self.handle) });
+        PendingCall::new(&handle, call, true).await?;
+        Ok(Channel::new(handle))
+    }
+
+    /// Fails with the reason if the connection is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConnectionClosed`].
+    pub fn check_open(&self) -> Result<(), Error> {
+        self.handle.shared.with(|core| core.check_open())
+    }
+
+    /// Why the server has blocked publishing (`connection.blocked`), while it has: it is short of
+    /// memory or disk. Publishing waits meanwhile; all else goes on.
+    pub fn blocked(&self) -> Option<ShortStr> {
+        self.handle.shared.with(|core| core.blocked().cloned())
+    }
+
+    /// Closes the connection: what is pending is written, and the server's answer awaited, at most for
+    /// [`ConnectOptions::close_timeout`]. Confirms that come until then still count; wait for those
+    /// that matter before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when the server doesn't answer; [`Error::ConnectionClosed`] when the
+    /// connection has ended for another reason.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.handle.shared.with(|core| core.close(CloseReason::ByUser, now()));
+        self.closed().await
+    }
+
+    /// Waits for the connection's end.
+    ///
+    /// # Errors
+    ///
+    /// Why it ended, unless this program has closed it.
+    pub async fn closed(&self) -> Result<(), Error> {
+        let mut wait = CloseWait { shared: &self.handle.shared, waiter: None };
+        poll_fn(|cx| wait.shared.with(|core| core.poll_closed(&mut wait.waiter, cx))).await
+    }
+}
+
+/// A place among those who wait for the connection's end.
+struct CloseWait<'a> {
+    shared: &'a Shared,
+    waiter: Option<WaiterKey>,
+}
+
+impl Drop for CloseWait<'_> {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter {
+            self.shared.with(|core| core.forget_close(waiter));
+        }
+    }
+}

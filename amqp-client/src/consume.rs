@@ -1,0 +1,298 @@
+//! Consuming: messages of a queue as a stream, or one at a time.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use amqp091::protocol::basic;
+use amqp091::types::{FieldTable, ShortStr};
+use futures_core::Stream;
+
+use crate::call::PendingCall;
+use crate::core::{Answer, ConsumerKey, End, Incoming};
+use crate::delivery::Delivery;
+use crate::error::Error;
+use crate::publish::argument;
+use crate::shared::{ChannelHandle, now};
+
+/// A consumer about to be started: await it, after setting what is to be set.
+#[derive(Debug)]
+#[must_use = "a consumer starts when this is awaited"]
+pub struct Consume<'a> {
+    channel: &'a Arc<ChannelHandle>,
+    request: Result<basic::Consume, Error>,
+    prefetch: Option<u16>,
+}
+
+impl<'a> Consume<'a> {
+    pub(crate) fn new(channel: &'a Arc<ChannelHandle>, queue: &[u8]) -> Self {
+        let request = argument("queue", queue)
+            .map(|queue| basic::Consume { queue, ..basic::Consume::default() });
+        Self { channel, request, prefetch: None }
+    }
+
+    /// How many messages the server may send ahead of their acknowledgement, 0 for any number. It is
+    /// sent as `basic.qos` just before, so on RabbitMQ later consumers of this channel have it too.
+    /// Without it the channel's own setting holds: any number, unless
+    /// [`Channel::qos`](crate::Channel::qos) was called.
+    pub fn prefetch(mut self, count: u16) -> Self {
+        self.prefetch = Some(count);
+        self
+    }
+
+    /// A name for the consumer, unique on its channel. Default: one made up by this client.
+    pub fn consumer_tag(mut self, tag: impl AsRef<[u8]>) -> Self {
+        match argument("consumer_tag", tag.as_ref()) {
+            Ok(tag) => self.set(|request| request.consumer_tag = tag),
+            Err(error) => self.request = Err(error),
+        }
+        self
+    }
+
+    /// Messages count as acknowledged when they are sent: fast, and lost with this program.
+    pub fn no_ack(mut self, no_ack: bool) -> Self {
+        self.set(|request| request.no_ack = no_ack);
+        self
+    }
+
+    /// Doesn't want messages that this connection published; RabbitMQ ignores it.
+    pub fn no_local(mut self, no_local: bool) -> Self {
+        self.set(|request| request.no_local = no_local);
+        self
+    }
+
+    /// Wants to be the queue's only consumer: 403 ACCESS_REFUSED closes the channel if it has others.
+    pub fn exclusive(mut self, exclusive: bool) -> Self {
+        self.set(|request| request.exclusive = exclusive);
+        self
+    }
+
+    /// Arguments such as `x-priority`.
+    pub fn arguments(mut self, arguments: FieldTable) -> Self {
+        self.set(|request| request.arguments = arguments);
+        self
+    }
+
+    fn set(&mut self, change: impl FnOnce(&mut basic::Consume)) {
+        if let Ok(request) = &mut self.request {
+            change(request);
+        }
+    }
+
+    async fn start(self) -> Result<Consumer, Error> {
+        let Self { channel, request, prefetch } = self;
+        let mut request = request?;
+        // Both methods go out together; the qos reply comes first.
+        let (qos, mut consumer, call) = channel
+            .with(|core| {
+                let now = now();
+                if request.consumer_tag.is_empty() {
+                    request.consumer_tag = core.new_consumer_tag();
+                }
+                let qos = match prefetch {
+                    Some(prefetch_count) => {
+                        let qos = basic::Qos { prefetch_count, ..basic::Qos::default() };
+                        Some(core.call(channel.key, &qos, now)?)
+                    }
+                    None => None,
+                };
+                let (key, call) = core.consume(channel.key, &request, now)?;
+                let tag = request.consumer_tag.clone();
+                Ok::<_, Error>((qos, (key, tag), call))
+            })
+            .map(|(qos, (key, tag), call)| {
+                let consumer = Consumer {
+                    channel: Arc::clone(channel),
+                    key,
+                    tag,
+                    no_ack: request.no_ack,
+                    batch: VecDeque::new(),
+                    end: None,
+                };
+                let pending = |id| PendingCall::new(channel, id, true);
+                (qos.map(pending), consumer, pending(call))
+            })?;
+        if let Some(qos) = qos {
+            qos.await?;
+        }
+        if let Answer::Method(method) = call.await?
+            && let amqp091::protocol::ToClient::BasicConsumeOk(ok) = method
+        {
+            consumer.tag = ok.consumer_tag;
+        }
+        Ok(consumer)
+    }
+}
+
+impl<'a> IntoFuture for Consume<'a> {
+    type Output = Result<Consumer, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.start())
+    }
+}
+
+/// The messages of a queue, as a `Stream` of deliveries.
+///
+/// It ends with an error that says why, once, when the server cancels it or the channel or connection
+/// closes; after [`cancel`](Self::cancel) it ends without one. Messages that had come before are handed
+/// out first.
+///
+/// Dropping it cancels the consumer without waiting, and sends what was not handed out back to the
+/// queue.
+#[must_use = "a consumer that is dropped is cancelled"]
+pub struct Consumer {
+    channel: Arc<ChannelHandle>,
+    key: ConsumerKey,
+    tag: ShortStr,
+    no_ack: bool,
+    /// Fetched from the connection, not yet handed out.
+    batch: VecDeque<Incoming>,
+    end: Option<End>,
+}
+
+impl Consumer {
+    /// The consumer tag.
+    pub const fn consumer_tag(&self) -> &ShortStr {
+        &self.tag
+    }
+
+    /// The next delivery; `None` after the end. Safe to drop while it waits: no delivery is lost.
+    ///
+    /// # Errors
+    ///
+    /// Why the consumer ended: [`Error::ConsumerCancelled`], [`Error::ChannelClosed`] or
+    /// [`Error::ConnectionClosed`].
+    #[allow(clippy::should_implement_trait, reason = "the name that streams have for it")]
+    pub async fn next(&mut self) -> Option<Result<Delivery, Error>> {
+        poll_fn(|cx| self.poll_delivery(cx)).await
+    }
+
+    /// Asks the server to send no more, and returns when it has agreed. What came until then can
+    /// still be fetched; after that the stream ends.
+    ///
+    /// # Errors
+    ///
+    /// When the channel or connection closes first.
+    pub async fn cancel(&mut self) -> Result<(), Error> {
+        let (key, tag) = (self.channel.key, &self.tag);
+        let call = self.channel.with(|core| core.cancel(key, tag, now()))?;
+        PendingCall::new(&self.channel, call, true).await.map(|_| ())
+    }
+
+    fn poll_delivery(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
+        loop {
+            if let Some(incoming) = self.batch.pop_front() {
+                let channel = Arc::clone(&self.channel);
+                return Poll::Ready(Some(Ok(Delivery::new(incoming, channel, self.no_ack))));
+            }
+            if self.end.is_some() {
+                return Poll::Ready(None);
+            }
+            let (key, batch) = (self.key, &mut self.batch);
+            match self.channel.with(|core| core.poll_deliveries(key, batch, cx)) {
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(end)) => {
+                    self.end = Some(end.clone());
+                    return Poll::Ready(match end {
+                        End::Cancelled => None,
+                        End::Closed(error) => Some(Err(error)),
+                    });
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Stream for Consumer {
+    type Item = Result<Delivery, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_delivery(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.batch.len(), None)
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("channel", &self.channel.number)
+            .field("consumer_tag", &self.tag)
+            .field("no_ack", &self.no_ack)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let unfetched = self.batch.drain(..).map(|incoming| incoming.delivery_tag);
+        let (channel, subscription) = (self.channel.key, (&self.tag, self.no_ack));
+        self.channel.with(|core| {
+            core.release_consumer(channel, self.key, subscription, unfetched, now());
+        });
+    }
+}
+
+/// `basic.get` about to be sent: await it for the next message of a queue, or `None` if it has none.
+#[derive(Debug)]
+#[must_use = "a method is sent when this is awaited"]
+pub struct Get<'a> {
+    channel: &'a Arc<ChannelHandle>,
+    request: Result<basic::Get, Error>,
+}
+
+impl<'a> Get<'a> {
+    pub(crate) fn new(channel: &'a Arc<ChannelHandle>, queue: &[u8]) -> Self {
+        let request = argument("queue", queue).map(|queue| basic::Get { queue, no_ack: false });
+        Self { channel, request }
+    }
+
+    /// The message counts as acknowledged when it is sent.
+    pub fn no_ack(mut self, no_ack: bool) -> Self {
+        if let Ok(request) = &mut self.request {
+            request.no_ack = no_ack;
+        }
+        self
+    }
+
+    async fn fetch(self) -> Result<Option<Got>, Error> {
+        let request = self.request?;
+        let (channel, no_ack) = (self.channel, request.no_ack);
+        let call = channel.with(|core| core.get(channel.key, &request, now()))?;
+        match PendingCall::new(channel, call, no_ack).await? {
+            Answer::Method(_) => Ok(None),
+            Answer::Message(incoming, message_count) => {
+                let delivery = Delivery::new(*incoming, Arc::clone(channel), no_ack);
+                Ok(Some(Got { delivery, message_count }))
+            }
+        }
+    }
+}
+
+impl<'a> IntoFuture for Get<'a> {
+    type Output = Result<Option<Got>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    /// Dropped while it waits, the message that may come goes back to its queue.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.fetch())
+    }
+}
+
+/// A message that [`Channel::get`](crate::Channel::get) has brought.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Got {
+    /// The message.
+    pub delivery: Delivery,
+    /// How many messages are left in the queue.
+    pub message_count: u32,
+}

@@ -1,0 +1,276 @@
+//! The channels of a connection: which numbers are in use, and what each channel waits for.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use amqp091::content::Assembler;
+use amqp091::protocol::basic;
+use amqp091::types::{MethodId, ShortStr};
+
+use super::calls::CallId;
+use super::confirms::Confirms;
+use super::consumers::ConsumerKey;
+use crate::error::{CloseReason, Error};
+
+/// Where a channel's state lies. Its handle keeps it there after the channel is closed, so that the
+/// reason can be told to every later call.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct ChannelKey(usize);
+
+/// One channel.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) number: u16,
+    pub(crate) state: State,
+    /// Replies that are due, in the order of their requests.
+    pub(crate) due: VecDeque<Due>,
+    pub(crate) assembler: Assembler,
+    /// The method whose content is being put together.
+    pub(crate) carrier: Option<Carrier>,
+    pub(crate) subscriptions: Subscriptions,
+    /// Present in confirm mode.
+    pub(crate) confirms: Option<Confirms>,
+    /// Whether the connection's list of confirming channels holds this one.
+    pub(crate) confirming: bool,
+    /// Whether the server lets us publish: `channel.flow`.
+    pub(crate) flow: bool,
+    /// Whether the handle is dropped: the state goes with the channel.
+    pub(crate) released: bool,
+}
+
+/// How far a channel is.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// `channel.open` is sent.
+    Opening,
+    /// Usable.
+    Open,
+    /// We sent `channel.close`; the number is free when its answer comes.
+    Closing(Arc<CloseReason>),
+    /// Closed: the number may be another channel's.
+    Closed(Arc<CloseReason>),
+}
+
+/// A reply that is due.
+#[derive(Debug)]
+pub(crate) struct Due {
+    /// Any of these methods is the reply.
+    pub(crate) replies: &'static [MethodId],
+    pub(crate) call: CallId,
+    pub(crate) then: Then,
+}
+
+/// What a reply means to the channel itself, whoever waits for it.
+#[derive(Debug)]
+pub(crate) enum Then {
+    Nothing,
+    /// The channel is open.
+    Open,
+    /// No more deliveries come for this consumer.
+    Cancel {
+        tag: ShortStr,
+    },
+    /// A message comes.
+    Get {
+        no_ack: bool,
+    },
+}
+
+/// A method that carries the content being put together.
+#[derive(Debug)]
+pub(crate) enum Carrier {
+    Deliver { to: Destination, method: basic::Deliver },
+    Get { call: CallId, no_ack: bool, method: basic::GetOk },
+    Return(basic::Return),
+}
+
+/// Where a delivery goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Destination {
+    Consumer(ConsumerKey),
+    /// The consumer's handle was dropped: back to the queue, unless it needs no acknowledgement.
+    Requeue {
+        no_ack: bool,
+    },
+}
+
+impl Channel {
+    fn new(number: u16, max_body: u64) -> Self {
+        Self {
+            number,
+            state: State::Opening,
+            due: VecDeque::new(),
+            assembler: Assembler::new(max_body),
+            carrier: None,
+            subscriptions: Subscriptions::default(),
+            confirms: None,
+            confirming: false,
+            flow: true,
+            released: false,
+        }
+    }
+
+    /// Fails unless the channel is open.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        match &self.state {
+            State::Opening | State::Open => Ok(()),
+            State::Closing(reason) | State::Closed(reason) => Err(self.closed(reason)),
+        }
+    }
+
+    pub(crate) fn closed(&self, reason: &Arc<CloseReason>) -> Error {
+        Error::ChannelClosed { channel: self.number, reason: Arc::clone(reason) }
+    }
+}
+
+/// The consumers of one channel by consumer tag.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    by_tag: HashMap<ShortStr, Subscription>,
+    /// The one that the last delivery was for: most often the next one's too.
+    last: Option<(ShortStr, Destination)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) to: Destination,
+    pub(crate) no_ack: bool,
+}
+
+impl Subscriptions {
+    pub(crate) fn contains(&self, tag: &ShortStr) -> bool {
+        self.by_tag.contains_key(tag)
+    }
+
+    pub(crate) fn insert(&mut self, tag: ShortStr, subscription: Subscription) {
+        self.last = None;
+        self.by_tag.insert(tag, subscription);
+    }
+
+    pub(crate) fn remove(&mut self, tag: &ShortStr) -> Option<Subscription> {
+        self.last = None;
+        self.by_tag.remove(tag)
+    }
+
+    /// From now on deliveries go back to the queue.
+    pub(crate) fn requeue(&mut self, tag: &ShortStr) {
+        self.last = None;
+        if let Some(subscription) = self.by_tag.get_mut(tag) {
+            subscription.to = Destination::Requeue { no_ack: subscription.no_ack };
+        }
+    }
+
+    /// Where deliveries for `tag` go.
+    #[inline]
+    pub(crate) fn destination(&mut self, tag: &ShortStr) -> Option<Destination> {
+        if let Some((last, destination)) = &self.last
+            && last == tag
+        {
+            return Some(*destination);
+        }
+        let destination = self.by_tag.get(tag)?.to;
+        self.last = Some((tag.clone(), destination));
+        Some(destination)
+    }
+
+    /// Takes all consumers that still have a handle.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = ConsumerKey> {
+        self.last = None;
+        self.by_tag.drain().filter_map(|(_, subscription)| match subscription.to {
+            Destination::Consumer(key) => Some(key),
+            Destination::Requeue { .. } => None,
+        })
+    }
+}
+
+/// The channels of a connection.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    entries: Vec<Option<Box<Channel>>>,
+    free_entries: Vec<usize>,
+    /// By channel number; 0 is the connection's own and never here.
+    numbers: Vec<Option<ChannelKey>>,
+    free_numbers: Vec<u16>,
+    limit: u16,
+    max_body: u64,
+}
+
+impl Channels {
+    pub(crate) fn new(max_body: u64) -> Self {
+        Self {
+            entries: Vec::new(),
+            free_entries: Vec::new(),
+            numbers: vec![None],
+            free_numbers: Vec::new(),
+            limit: 0,
+            max_body,
+        }
+    }
+
+    /// Sets the negotiated channel-max: the highest number.
+    pub(crate) fn set_limit(&mut self, limit: u16) {
+        self.limit = limit;
+    }
+
+    /// Takes a free number.
+    pub(crate) fn open(&mut self) -> Result<(ChannelKey, u16), Error> {
+        let number = match self.free_numbers.pop() {
+            Some(number) => number,
+            None => match u16::try_from(self.numbers.len()) {
+                Ok(number) if number <= self.limit => {
+                    self.numbers.push(None);
+                    number
+                }
+                _ => return Err(Error::TooManyChannels { limit: self.limit }),
+            },
+        };
+        let channel = Some(Box::new(Channel::new(number, self.max_body)));
+        let key = ChannelKey(match self.free_entries.pop() {
+            Some(index) => {
+                self.entries[index] = channel;
+                index
+            }
+            None => {
+                self.entries.push(channel);
+                self.entries.len() - 1
+            }
+        });
+        self.numbers[usize::from(number)] = Some(key);
+        Ok((key, number))
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: ChannelKey) -> Option<&mut Channel> {
+        self.entries.get_mut(key.0)?.as_deref_mut()
+    }
+
+    /// The channel with this number, unless the number is free.
+    #[inline]
+    pub(crate) fn key_of(&self, number: u16) -> Option<ChannelKey> {
+        *self.numbers.get(usize::from(number))?
+    }
+
+    /// Gives the channel's number back: both sides are done with it.
+    pub(crate) fn free_number(&mut self, number: u16) {
+        if let Some(place) = self.numbers.get_mut(usize::from(number))
+            && place.take().is_some()
+        {
+            self.free_numbers.push(number);
+        }
+    }
+
+    /// Forgets a channel whose handle is gone and whose number is free.
+    pub(crate) fn remove(&mut self, key: ChannelKey) {
+        if let Some(entry) = self.entries.get_mut(key.0)
+            && entry.take().is_some()
+        {
+            self.free_entries.push(key.0);
+        }
+    }
+
+    /// All channels, for what happens to each of them.
+    pub(crate) fn keys(&self) -> Vec<ChannelKey> {
+        let indexes = 0..self.entries.len();
+        indexes.filter(|&index| self.entries[index].is_some()).map(ChannelKey).collect()
+    }
+}

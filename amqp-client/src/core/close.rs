@@ -1,0 +1,262 @@
+//! How channels and connections end, and who is told.
+//!
+//! Whatever the cause, it is kept: every pending call, confirm and consumer gets it at once, and every
+//! later call too.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use amqp091::encode;
+use amqp091::protocol::{ReplyCode, channel, connection};
+use amqp091::types::{Method, Reply, Request, ShortStr};
+
+use super::calls::{Answer, CallId};
+use super::channels::{Carrier, Due, State, Then};
+use super::consumers::End;
+use super::{ChannelKey, Core, Phase, WaiterKey};
+use crate::error::{CloseReason, ConnectError, Error, ServerClose, Violation};
+
+/// How long the last frame may take to reach a socket when nobody waits for an answer to it.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Begins the closing handshake: `connection.close` goes out behind everything that is queued.
+    pub(crate) fn close(&mut self, reason: CloseReason, now: Instant) {
+        match self.phase {
+            Phase::Open => {}
+            // Whoever waited to connect has given up.
+            Phase::Handshake { .. } => return self.finish_close(),
+            _ => return,
+        }
+        self.attention = true;
+        self.reason = Some(Arc::new(reason));
+        let close = connection::Close {
+            reply_code: ReplyCode::REPLY_SUCCESS,
+            reply_text: text("Goodbye"),
+            class_id: 0,
+            method_id: 0,
+        };
+        self.output.finish(|out| {
+            // A short constant text always encodes.
+            let _ = encode::method(out, 0, &close);
+        });
+        self.phase = Phase::Closing { deadline: now + self.options.close_timeout };
+        self.publishers.wake_all(&mut self.wakes);
+    }
+
+    /// Waits for the end of the connection. An error says that our closing handshake had none.
+    pub(crate) fn poll_closed(
+        &mut self,
+        waiter: &mut Option<WaiterKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if !matches!(self.phase, Phase::Closed) {
+            self.close_waiters.wait(waiter, cx.waker());
+            return Poll::Pending;
+        }
+        Poll::Ready(match &self.reason {
+            Some(reason) if matches!(**reason, CloseReason::ByUser | CloseReason::Dropped) => {
+                self.close_result.clone()
+            }
+            Some(reason) => Err(Error::ConnectionClosed(Arc::clone(reason))),
+            None => Ok(()),
+        })
+    }
+
+    /// Gives up waiting for the end of the connection.
+    pub(crate) fn forget_close(&mut self, waiter: WaiterKey) {
+        self.close_waiters.forget(waiter);
+    }
+
+    /// The connection is lost: nothing can be read or written any more.
+    pub(crate) fn lose(&mut self, reason: CloseReason) {
+        match (&self.phase, reason) {
+            (Phase::Closed, _) => {}
+            (Phase::Handshake { handshake, .. }, reason) => {
+                let stage = handshake.stage();
+                self.refuse(match reason {
+                    CloseReason::Io(source) => ConnectError::Io { stage, source },
+                    _ => ConnectError::Eof { stage },
+                });
+                self.phase = Phase::Closed;
+            }
+            (_, reason) => {
+                self.reason.get_or_insert_with(|| Arc::new(reason));
+                self.finish_close();
+            }
+        }
+    }
+
+    /// The shell has written the rest and closes the socket, or its runtime is gone.
+    pub(crate) fn finish_close(&mut self) {
+        self.output.clear();
+        self.fail_all();
+        self.phase = Phase::Closed;
+        self.attention = true;
+        self.close_waiters.wake_all(&mut self.wakes);
+    }
+
+    /// The server broke the protocol: it is told, and the socket closed.
+    pub(crate) fn violation(&mut self, violation: Violation, now: Instant) {
+        if let Phase::Handshake { handshake, .. } = &self.phase {
+            let stage = handshake.stage();
+            self.refuse(ConnectError::Violation { stage, violation });
+            self.phase = Phase::Closed;
+            return;
+        }
+        let close = connection::Close {
+            reply_code: violation.reply_code(),
+            reply_text: text(&violation.to_string()),
+            class_id: 0,
+            method_id: 0,
+        };
+        self.reason.get_or_insert_with(|| Arc::new(CloseReason::Violation(violation)));
+        self.output.clear();
+        let _ = encode::method(self.output.connection(), 0, &close);
+        self.phase = Phase::Flushing { deadline: now + FLUSH_TIMEOUT };
+        self.fail_all();
+    }
+
+    /// The server closes the connection: its reason is for everyone, and only the answer goes out.
+    pub(super) fn closed_by_server(&mut self, reason: CloseReason, now: Instant) {
+        self.reason.get_or_insert_with(|| Arc::new(reason));
+        self.output.clear();
+        let _ = encode::method(self.output.connection(), 0, &connection::CloseOk {});
+        self.phase = Phase::Flushing { deadline: now + FLUSH_TIMEOUT };
+        self.fail_all();
+    }
+
+    /// The handshake failed.
+    pub(super) fn refuse(&mut self, error: ConnectError) {
+        self.opened = Some(Err(error));
+        self.wakes.extend(self.open_waker.take());
+    }
+
+    /// Ends every wait with the connection's reason.
+    fn fail_all(&mut self) {
+        let reason = Arc::clone(self.reason.get_or_insert_with(|| Arc::new(CloseReason::Eof)));
+        let error = Error::ConnectionClosed(Arc::clone(&reason));
+        self.calls.fail_all(&error, &mut self.wakes);
+        for key in self.channels.keys() {
+            self.end_channel(key, &reason, &error);
+        }
+        self.confirming.clear();
+        self.publishers.wake_all(&mut self.wakes);
+    }
+
+    /// Closes a channel whose last handle was dropped.
+    pub(crate) fn release_channel(&mut self, key: ChannelKey, now: Instant) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        channel.released = true;
+        if matches!(channel.state, State::Closed(_)) {
+            self.channels.remove(key);
+        } else if let Ok(call) =
+            self.close_channel(key, CloseReason::Dropped, ReplyCode::REPLY_SUCCESS, now)
+        {
+            let _ = self.calls.abandon(call);
+        }
+    }
+
+    /// Sends `channel.close`; the call tells when the server has agreed. Calls and consumers end now;
+    /// confirms that are still on their way are taken until the answer comes.
+    pub(crate) fn close_channel(
+        &mut self,
+        key: ChannelKey,
+        reason: CloseReason,
+        reply_code: ReplyCode,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        let close = channel::Close {
+            reply_code,
+            reply_text: text(&reason.to_string()),
+            class_id: 0,
+            method_id: 0,
+        };
+        self.send(key, &close)?;
+        let call = self.calls.begin(channel::Close::NAME, now);
+        self.attention = true;
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(call) };
+        let reason = Arc::new(reason);
+        let error = channel.closed(&reason);
+        channel.state = State::Closing(Arc::clone(&reason));
+        let replies = <channel::Close as Request>::Reply::METHODS;
+        let close_ok = Due { replies, call, then: Then::Nothing };
+        for due in std::mem::replace(&mut channel.due, [close_ok].into()) {
+            self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
+        }
+        for consumer in channel.subscriptions.drain() {
+            self.consumers.end(consumer, End::Closed(error.clone()), &mut self.wakes);
+        }
+        self.publishers.wake_all(&mut self.wakes);
+        Ok(call)
+    }
+
+    /// The server closed the channel. The rest of a content under way goes out first: sending the
+    /// answer in the middle of it would end the connection.
+    pub(super) fn channel_closed_by_server(&mut self, key: ChannelKey, close: channel::Close) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        let number = channel.number;
+        self.output.abandon(number);
+        let _ =
+            self.output.channel(number, |out| encode::method(out, number, &channel::CloseOk {}));
+        if matches!(channel.state, State::Closing(_)) {
+            // Both closes cross: the server answers ours too, and only then is the number free.
+            return;
+        }
+        let channel::Close { reply_code, reply_text, class_id, method_id } = close;
+        let close = ServerClose::new(reply_code, reply_text, class_id, method_id);
+        let reason = Arc::new(CloseReason::ByServer(close));
+        let error = channel.closed(&reason);
+        self.end_channel(key, &reason, &error);
+        self.channels.free_number(number);
+    }
+
+    /// `channel.close-ok` has come: the number is free.
+    pub(super) fn channel_close_answered(&mut self, key: ChannelKey) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        let State::Closing(reason) = &channel.state else { return };
+        let (number, reason) = (channel.number, Arc::clone(reason));
+        if let Some(due) = channel.due.pop_front() {
+            let answer = Ok(Answer::Method(channel::CloseOk {}.into()));
+            self.calls.finish(due.call, answer, &mut self.wakes);
+        }
+        let error = Error::ChannelClosed { channel: number, reason: Arc::clone(&reason) };
+        self.end_channel(key, &reason, &error);
+        self.channels.free_number(number);
+    }
+
+    /// A channel is gone: every wait on it ends. Its state stays for as long as a handle may ask why.
+    fn end_channel(&mut self, key: ChannelKey, reason: &Arc<CloseReason>, error: &Error) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        channel.assembler.reset();
+        if let Some(Carrier::Get { call, .. }) = channel.carrier.take() {
+            self.calls.finish(call, Err(error.clone()), &mut self.wakes);
+        }
+        for due in std::mem::take(&mut channel.due) {
+            self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
+        }
+        if let Some(confirms) = &mut channel.confirms {
+            confirms.fail_all(error, &mut self.wakes);
+        }
+        for consumer in channel.subscriptions.drain() {
+            self.consumers.end(consumer, End::Closed(error.clone()), &mut self.wakes);
+        }
+        if !matches!(channel.state, State::Closed(_)) {
+            channel.state = State::Closed(Arc::clone(reason));
+        }
+        if channel.released {
+            self.channels.remove(key);
+        }
+        self.publishers.wake_all(&mut self.wakes);
+    }
+}
+
+/// A reply text: cut where it is longer than its place on the wire.
+fn text(words: &str) -> ShortStr {
+    let mut end = words.len().min(ShortStr::MAX_LEN);
+    while !words.is_char_boundary(end) {
+        end -= 1;
+    }
+    ShortStr::new(&words[..end]).unwrap_or_default()
+}

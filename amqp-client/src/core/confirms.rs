@@ -1,0 +1,309 @@
+//! Publisher confirms of one channel: which published message had which outcome.
+//!
+//! Tags are given out in order, so the outstanding ones are a ring indexed by tag: a single confirm
+//! costs O(1), a `multiple` one as much as it covers. Where somebody waits for the outcome, the ring
+//! points to a slot that keeps it until it is fetched; so one that is never fetched holds up nothing.
+//!
+//! A returned message comes as `basic.return` before the confirm of its publish, without a tag. It is
+//! matched to the outstanding mandatory publish with the same exchange, routing key and body; only
+//! publishes that are alike in all of these are told apart by their order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use amqp091::types::ShortStr;
+
+use crate::error::Error;
+use crate::publish::{Outcome, Returned};
+
+/// In the ring: nobody waits for the outcome.
+const NO_SLOT: u32 = u32::MAX;
+/// In the ring: the outcome is known, but an earlier one isn't yet.
+const RESOLVED: u32 = u32::MAX - 1;
+
+/// How much of a body tells messages apart that are otherwise alike.
+const FINGERPRINT_OCTETS: usize = 4096;
+
+/// Where a [`Confirm`](crate::Confirm) finds its outcome.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ConfirmKey {
+    pub(crate) delivery_tag: u64,
+    slot: u32,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Free,
+    Waiting(Option<Waker>),
+    Done(Outcome),
+}
+
+/// An outstanding mandatory publish.
+#[derive(Debug)]
+struct Mandatory {
+    exchange: ShortStr,
+    routing_key: ShortStr,
+    body: Fingerprint,
+    returned: Option<Box<Returned>>,
+}
+
+/// Length and hash of a body's beginning.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fingerprint(usize, u64);
+
+impl Fingerprint {
+    pub(crate) fn of(body: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        body[..body.len().min(FINGERPRINT_OCTETS)].hash(&mut hasher);
+        Self(body.len(), hasher.finish())
+    }
+}
+
+/// How the server settled a tag.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    Ack,
+    Nack,
+}
+
+/// The server confirmed a tag that was never given out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct UnknownTag;
+
+/// The confirms of one channel.
+#[derive(Debug, Default)]
+pub(crate) struct Confirms {
+    /// The tag of the ring's front; the next one to give out is this plus the ring's length.
+    base: u64,
+    ring: VecDeque<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    mandatory: BTreeMap<u64, Mandatory>,
+    /// For deadlines: tags below the number were published by that time.
+    published: VecDeque<(u64, Instant)>,
+}
+
+impl Confirms {
+    /// Confirms of a channel in confirm mode: the first tag is 1.
+    pub(crate) fn new() -> Self {
+        Self { base: 1, ..Self::default() }
+    }
+
+    fn next_tag(&self) -> u64 {
+        self.base + self.ring.len() as u64
+    }
+
+    /// Gives out the next tag to a message whose outcome nobody waits for.
+    pub(crate) fn push_unwatched(&mut self) {
+        self.ring.push_back(NO_SLOT);
+    }
+
+    /// Gives out the next tag.
+    pub(crate) fn push(&mut self) -> ConfirmKey {
+        let delivery_tag = self.next_tag();
+        let waiting = Slot::Waiting(None);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = waiting;
+                slot
+            }
+            None => {
+                self.slots.push(waiting);
+                // As many slots as this would need over 100 GB of memory.
+                u32::try_from(self.slots.len() - 1).unwrap_or(NO_SLOT)
+            }
+        };
+        self.ring.push_back(slot);
+        ConfirmKey { delivery_tag, slot }
+    }
+
+    /// Notes that the message with the tag just given out is mandatory.
+    pub(crate) fn mandatory(
+        &mut self,
+        key: ConfirmKey,
+        exchange: ShortStr,
+        routing_key: ShortStr,
+        body: Fingerprint,
+    ) {
+        let publish = Mandatory { exchange, routing_key, body, returned: None };
+        self.mandatory.insert(key.delivery_tag, publish);
+    }
+
+    /// Takes a returned message to the publish that it belongs to: the earliest outstanding one with
+    /// the same exchange, routing key and body. Gives it back if there is none.
+    pub(crate) fn returned(&mut self, returned: Box<Returned>) -> Result<(), Box<Returned>> {
+        let body = Fingerprint::of(&returned.body);
+        let publish = self.mandatory.values_mut().find(|publish| {
+            publish.returned.is_none()
+                && publish.body == body
+                && publish.routing_key == returned.routing_key
+                && publish.exchange == returned.exchange
+        });
+        match publish {
+            Some(publish) => {
+                publish.returned = Some(returned);
+                Ok(())
+            }
+            None => Err(returned),
+        }
+    }
+
+    /// Takes `basic.ack` or `basic.nack` from the server. A tag that is settled already is ignored.
+    pub(crate) fn settle(
+        &mut self,
+        delivery_tag: u64,
+        multiple: bool,
+        verdict: Verdict,
+        wakes: &mut Vec<Waker>,
+    ) -> Result<(), UnknownTag> {
+        if delivery_tag >= self.next_tag() {
+            return Err(UnknownTag);
+        }
+        if multiple {
+            // Tag 0 stands for all that are outstanding.
+            let end = if delivery_tag == 0 { self.next_tag() } else { delivery_tag + 1 };
+            self.settle_below(end, verdict, wakes);
+        } else if let Some(index) = delivery_tag.checked_sub(self.base) {
+            // Below the ring's length, by the check above.
+            self.resolve(index as usize, verdict, wakes);
+            self.pop_resolved();
+        }
+        Ok(())
+    }
+
+    fn settle_below(&mut self, end: u64, verdict: Verdict, wakes: &mut Vec<Waker>) {
+        while self.base < end && !self.ring.is_empty() {
+            self.resolve(0, verdict, wakes);
+            self.ring.pop_front();
+            self.base += 1;
+        }
+        self.pop_resolved();
+    }
+
+    fn pop_resolved(&mut self) {
+        while self.ring.front() == Some(&RESOLVED) {
+            self.ring.pop_front();
+            self.base += 1;
+        }
+    }
+
+    fn resolve(&mut self, index: usize, verdict: Verdict, wakes: &mut Vec<Waker>) {
+        let Some(place) = self.ring.get_mut(index) else { return };
+        let slot = std::mem::replace(place, RESOLVED);
+        if slot == RESOLVED {
+            return;
+        }
+        let returned = if self.mandatory.is_empty() {
+            None
+        } else {
+            let publish = self.mandatory.remove(&(self.base + index as u64));
+            publish.and_then(|publish| publish.returned)
+        };
+        let outcome = match (verdict, returned) {
+            (Verdict::Nack, _) => Outcome::Nacked,
+            (Verdict::Ack, Some(returned)) => Outcome::Returned(returned),
+            (Verdict::Ack, None) => Outcome::Confirmed,
+        };
+        self.fill(slot, outcome, wakes);
+    }
+
+    fn fill(&mut self, slot: u32, outcome: Outcome, wakes: &mut Vec<Waker>) {
+        if let Some(slot) = self.slots.get_mut(slot as usize)
+            && let Slot::Waiting(waker) = slot
+        {
+            wakes.extend(waker.take());
+            *slot = Slot::Done(outcome);
+        }
+    }
+
+    /// Looks for an outcome. Once it is there, its slot is free.
+    pub(crate) fn poll(&mut self, key: ConfirmKey, cx: &Context<'_>) -> Poll<Outcome> {
+        let Some(slot) = self.slots.get_mut(key.slot as usize) else { return Poll::Pending };
+        match slot {
+            Slot::Waiting(Some(waker)) => waker.clone_from(cx.waker()),
+            Slot::Waiting(waker) => *waker = Some(cx.waker().clone()),
+            Slot::Free => {}
+            Slot::Done(_) => {
+                self.free.push(key.slot);
+                if let Slot::Done(outcome) = std::mem::replace(slot, Slot::Free) {
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives up waiting for an outcome: its future was dropped.
+    pub(crate) fn forget(&mut self, key: ConfirmKey) {
+        let Some(slot) = self.slots.get_mut(key.slot as usize) else { return };
+        let outstanding = matches!(slot, Slot::Waiting(_));
+        *slot = Slot::Free;
+        self.free.push(key.slot);
+        if outstanding
+            && let Some(index) = key.delivery_tag.checked_sub(self.base)
+            && let Some(place) = self.ring.get_mut(index as usize)
+        {
+            *place = NO_SLOT;
+        }
+    }
+
+    /// When the earliest outstanding message is overdue; `None` when none is outstanding. Messages
+    /// published since the last look are taken to be published `now`.
+    pub(crate) fn next_deadline(&mut self, now: Instant, timeout: Duration) -> Option<Instant> {
+        while self.published.front().is_some_and(|&(end, _)| end <= self.base) {
+            self.published.pop_front();
+        }
+        let end = self.next_tag();
+        if end > self.base && self.published.back().is_none_or(|&(known, _)| known < end) {
+            self.published.push_back((end, now));
+        }
+        self.published.front().map(|&(_, published)| published + timeout)
+    }
+
+    /// Lets every deadline start `pause` later: the server had blocked the connection that long.
+    pub(crate) fn postpone(&mut self, pause: Duration) {
+        for (_, published) in &mut self.published {
+            *published += pause;
+        }
+    }
+
+    /// Gives up on the messages whose deadline has passed. A confirm that comes later is ignored.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        wakes: &mut Vec<Waker>,
+    ) {
+        while let Some(&(end, published)) = self.published.front()
+            && published + timeout <= now
+        {
+            self.published.pop_front();
+            let error = Error::Timeout { method: "basic.publish", after: timeout };
+            self.unknown_below(end, &error, wakes);
+        }
+    }
+
+    /// Ends every wait: the channel is gone and no confirm will come.
+    pub(crate) fn fail_all(&mut self, error: &Error, wakes: &mut Vec<Waker>) {
+        let end = self.next_tag();
+        self.unknown_below(end, error, wakes);
+        self.published.clear();
+    }
+
+    fn unknown_below(&mut self, end: u64, error: &Error, wakes: &mut Vec<Waker>) {
+        while self.base < end
+            && let Some(slot) = self.ring.pop_front()
+        {
+            let returned = self.mandatory.remove(&self.base).and_then(|publish| publish.returned);
+            self.base += 1;
+            let outcome = match returned {
+                Some(returned) => Outcome::Returned(returned),
+                None => Outcome::Unknown(error.clone()),
+            };
+            self.fill(slot, outcome, wakes);
+        }
+        self.pop_resolved();
+    }
+}

@@ -1,0 +1,136 @@
+//! Consumers of a connection: what was delivered and not yet fetched.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use amqp091::content::Content;
+use amqp091::types::ShortStr;
+
+use crate::error::Error;
+
+/// A message as it came from the server.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) delivery_tag: u64,
+    pub(crate) redelivered: bool,
+    pub(crate) exchange: ShortStr,
+    pub(crate) routing_key: ShortStr,
+    pub(crate) content: Content,
+}
+
+impl Incoming {
+    /// Octets that it is counted with, its own bookkeeping included: small ones add up too.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.content.body.len() + self.content.properties.as_bytes().len()
+    }
+}
+
+/// Where a consumer's state lies; its handle gives it back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ConsumerKey(usize);
+
+/// Why a consumer gets no more deliveries.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// `basic.cancel-ok` has come: the program asked for it.
+    Cancelled,
+    /// The server, the channel or the connection ended it.
+    Closed(Error),
+}
+
+#[derive(Debug, Default)]
+struct Consumer {
+    queue: VecDeque<Incoming>,
+    octets: usize,
+    waker: Option<Waker>,
+    end: Option<End>,
+}
+
+/// The consumers of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Consumers {
+    entries: Vec<Option<Consumer>>,
+    free: Vec<usize>,
+    /// Octets in all queues.
+    octets: usize,
+}
+
+impl Consumers {
+    pub(crate) fn add(&mut self) -> ConsumerKey {
+        let consumer = Some(Consumer::default());
+        ConsumerKey(match self.free.pop() {
+            Some(index) => {
+                self.entries[index] = consumer;
+                index
+            }
+            None => {
+                self.entries.push(consumer);
+                self.entries.len() - 1
+            }
+        })
+    }
+
+    /// Octets that wait to be fetched.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, key: ConsumerKey, incoming: Incoming, wakes: &mut Vec<Waker>) {
+        if let Some(consumer) = self.get_mut(key) {
+            let size = incoming.size();
+            consumer.octets += size;
+            consumer.queue.push_back(incoming);
+            wakes.extend(consumer.waker.take());
+            self.octets += size;
+        }
+    }
+
+    /// Ends a consumer; what is queued can still be fetched. The first end stays.
+    pub(crate) fn end(&mut self, key: ConsumerKey, end: End, wakes: &mut Vec<Waker>) {
+        if let Some(consumer) = self.get_mut(key) {
+            wakes.extend(consumer.waker.take());
+            consumer.end.get_or_insert(end);
+        }
+    }
+
+    /// Moves everything queued to `batch`, which must be empty, or says how the consumer ended.
+    pub(crate) fn poll(
+        &mut self,
+        key: ConsumerKey,
+        batch: &mut VecDeque<Incoming>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<End>> {
+        let Some(consumer) = self.get_mut(key) else {
+            return Poll::Ready(Some(End::Cancelled));
+        };
+        if !consumer.queue.is_empty() {
+            std::mem::swap(&mut consumer.queue, batch);
+            let octets = std::mem::take(&mut consumer.octets);
+            self.octets -= octets;
+            return Poll::Ready(None);
+        }
+        if let Some(end) = &consumer.end {
+            return Poll::Ready(Some(end.clone()));
+        }
+        match &mut consumer.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Gives up a consumer and hands back what was queued for it.
+    pub(crate) fn remove(&mut self, key: ConsumerKey) -> VecDeque<Incoming> {
+        let Some(consumer) = self.entries.get_mut(key.0).and_then(Option::take) else {
+            return VecDeque::new();
+        };
+        self.free.push(key.0);
+        self.octets -= consumer.octets;
+        consumer.queue
+    }
+
+    fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer> {
+        self.entries.get_mut(key.0).and_then(Option::as_mut)
+    }
+}

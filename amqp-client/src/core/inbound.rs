@@ -1,0 +1,404 @@
+//! What comes from the server: octets to frames, frames to whoever waits for them.
+
+use std::time::Instant;
+
+use amqp091::content::{Content, ContentError, ContentHeader, RawProperties};
+use amqp091::frame::{self, FrameKind, FrameLimits, FrameRef, Parsed};
+use amqp091::protocol::{ReplyCode, ToClient, basic, channel, connection};
+use amqp091::types::{Decode, Method, MethodError, Reader, ShortStr};
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::calls::Answer;
+use super::channels::{Carrier, Destination, State, Then};
+use super::confirms::Verdict;
+use super::consumers::{End, Incoming};
+use super::handshake::{Progress, server_close};
+use super::{ChannelKey, Core, Phase};
+use crate::error::{CloseReason, Error, Violation};
+use crate::publish::Returned;
+
+/// Octets before a frame's payload.
+const HEAD: usize = 7;
+
+/// Body frames up to this many octets are copied out of the read buffer, so that a small message that
+/// is kept for long doesn't keep a large buffer; larger ones are slices of it.
+const COPY_OUT: usize = 4096;
+
+/// Copies go to blocks of this many octets: at most that much is kept alive by one small message, and
+/// an allocation serves dozens of them.
+const ARENA_BLOCK: usize = 16 * 1024;
+
+impl Core {
+    /// Takes what was read, as far as it is whole frames; the rest stays in `input`.
+    pub(crate) fn handle_input(&mut self, input: &mut BytesMut, now: Instant) {
+        self.heartbeat.note_read(now);
+        if let Phase::Handshake { handshake, .. } = &self.phase
+            && let Err(error) = handshake.check_greeting(input)
+        {
+            self.refuse(error);
+            self.phase = Phase::Closed;
+        }
+        // How far `input` is read: moving its start for every frame would cost more.
+        let mut at = 0;
+        while !matches!(self.phase, Phase::Flushing { .. } | Phase::Closed) {
+            let handled = match frame::parse(&input[at..], self.limits) {
+                Ok(Parsed::Frame {
+                    frame: FrameRef { kind: FrameKind::Body, channel, payload },
+                    ..
+                }) if payload.len() > COPY_OUT => {
+                    let len = payload.len();
+                    input.advance(at + HEAD);
+                    let body = input.split_to(len).freeze();
+                    input.advance(frame::OVERHEAD - HEAD);
+                    at = 0;
+                    self.handle_body(channel, body, now)
+                }
+                Ok(Parsed::Frame { frame, consumed }) => {
+                    at += consumed;
+                    self.handle_frame(frame, now)
+                }
+                Ok(Parsed::Incomplete { .. }) => {
+                    input.advance(at);
+                    return;
+                }
+                Err(error) => {
+                    if let Phase::Handshake { handshake, .. } = &self.phase {
+                        let error = handshake.bad_frame(error, &input[at..]);
+                        self.refuse(error);
+                        self.phase = Phase::Closed;
+                        break;
+                    }
+                    Err(error.into())
+                }
+            };
+            if let Err(violation) = handled {
+                self.violation(violation, now);
+            }
+        }
+        // What comes behind the end is nobody's.
+        input.clear();
+    }
+
+    fn handle_frame(&mut self, frame: FrameRef<'_>, now: Instant) -> Result<(), Violation> {
+        let FrameRef { kind, channel, payload } = frame;
+        match kind {
+            FrameKind::Method if channel == 0 => {
+                self.handle_connection(ToClient::from_payload(payload)?, now)
+            }
+            FrameKind::Method => self.handle_method(channel, payload),
+            FrameKind::Header => self.handle_header(channel, payload, now),
+            FrameKind::Body => {
+                let body = copy_out(&mut self.arena, payload);
+                self.handle_body(channel, body, now)
+            }
+            FrameKind::Heartbeat => Ok(()),
+        }
+    }
+
+    fn handle_connection(&mut self, method: ToClient, now: Instant) -> Result<(), Violation> {
+        if let Phase::Handshake { handshake, .. } = &mut self.phase {
+            match handshake.handle(method, &self.options, self.output.connection()) {
+                Ok(Progress::Continue) => {}
+                Ok(Progress::Tuned(tuned)) => {
+                    self.limits = FrameLimits::from_frame_max(tuned.frame_max);
+                    self.output.set_frame_max(tuned.frame_max);
+                    self.channels.set_limit(tuned.channel_max);
+                    self.heartbeat.start(tuned.heartbeat, now);
+                }
+                Ok(Progress::Open) => {
+                    self.phase = Phase::Open;
+                    self.opened = Some(Ok(()));
+                    self.wakes.extend(self.open_waker.take());
+                }
+                Err(error) => {
+                    self.refuse(error);
+                    // An answer to the server's close may be left to write.
+                    self.phase = Phase::Flushing { deadline: now + self.options.close_timeout };
+                }
+            }
+            return Ok(());
+        }
+        match method {
+            ToClient::ConnectionClose(close) => {
+                self.closed_by_server(CloseReason::ByServer(server_close(close)), now);
+            }
+            ToClient::ConnectionCloseOk(_) if matches!(self.phase, Phase::Closing { .. }) => {
+                self.finish_close();
+            }
+            ToClient::ConnectionBlocked(connection::Blocked { reason }) => {
+                let since = self.blocked.take().map_or(now, |(since, _)| since);
+                self.blocked = Some((since, reason));
+            }
+            ToClient::ConnectionUnblocked(_) => {
+                if let Some((since, _)) = self.blocked.take() {
+                    let pause = now.saturating_duration_since(since);
+                    for &key in &self.confirming {
+                        if let Some(confirms) =
+                            self.channels.get_mut(key).and_then(|channel| channel.confirms.as_mut())
+                        {
+                            confirms.postpone(pause);
+                        }
+                    }
+                }
+                self.publishers.wake_all(&mut self.wakes);
+            }
+            other => return Err(Violation::Unexpected { channel: 0, method: other.id() }),
+        }
+        Ok(())
+    }
+
+    fn handle_method(&mut self, number: u16, payload: &[u8]) -> Result<(), Violation> {
+        let key = self.key_of(number)?;
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        channel
+            .assembler
+            .interrupted()
+            .map_err(|source| Violation::Content { channel: number, source })?;
+        // Deliveries are by far the most frequent: they are spared the enum of all methods.
+        if let Some(arguments) = payload.strip_prefix(&DELIVER) {
+            let mut input = Reader::new(arguments);
+            let deliver = basic::Deliver::decode(&mut input).and_then(|deliver| {
+                input.finish()?;
+                Ok(deliver)
+            });
+            let method = deliver
+                .map_err(|source| MethodError::Arguments { id: basic::Deliver::ID, source })?;
+            return self.handle_deliver(key, method);
+        }
+        match ToClient::from_payload(payload)? {
+            ToClient::BasicAck(basic::Ack { delivery_tag, multiple }) => {
+                self.handle_confirm(key, delivery_tag, multiple, Verdict::Ack)
+            }
+            ToClient::BasicNack(basic::Nack { delivery_tag, multiple, .. }) => {
+                self.handle_confirm(key, delivery_tag, multiple, Verdict::Nack)
+            }
+            ToClient::BasicReturn(method) => self.begin_content(key, Some(Carrier::Return(method))),
+            ToClient::BasicCancel(basic::Cancel { consumer_tag, no_wait }) => {
+                if !no_wait {
+                    let consumer_tag = consumer_tag.clone();
+                    let _ = self.send(key, &basic::CancelOk { consumer_tag });
+                }
+                let error = Error::ConsumerCancelled { tag: consumer_tag.clone() };
+                self.end_subscription(key, &consumer_tag, End::Closed(error));
+                Ok(())
+            }
+            ToClient::ChannelFlow(channel::Flow { active }) => {
+                channel.flow = active;
+                let _ = self.send(key, &channel::FlowOk { active });
+                self.publishers.wake_all(&mut self.wakes);
+                Ok(())
+            }
+            ToClient::ChannelClose(close) => {
+                self.channel_closed_by_server(key, close);
+                Ok(())
+            }
+            ToClient::ChannelCloseOk(_) if matches!(channel.state, State::Closing(_)) => {
+                self.channel_close_answered(key);
+                Ok(())
+            }
+            reply => self.handle_reply(key, reply),
+        }
+    }
+
+    fn key_of(&self, number: u16) -> Result<ChannelKey, Violation> {
+        self.channels.key_of(number).ok_or(Violation::ChannelNotOpen { channel: number })
+    }
+
+    fn handle_deliver(&mut self, key: ChannelKey, method: basic::Deliver) -> Result<(), Violation> {
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        let to = match channel.subscriptions.destination(&method.consumer_tag) {
+            Some(to) => to,
+            // The server puts everything back when the channel is closed.
+            None if matches!(channel.state, State::Closing(_)) => {
+                Destination::Requeue { no_ack: true }
+            }
+            None => {
+                let tag = method.consumer_tag;
+                return Err(Violation::UnknownConsumer { channel: channel.number, tag });
+            }
+        };
+        self.begin_content(key, Some(Carrier::Deliver { to, method }))
+    }
+
+    /// Expects a content for `carrier`, or one to be dropped.
+    fn begin_content(
+        &mut self,
+        key: ChannelKey,
+        carrier: Option<Carrier>,
+    ) -> Result<(), Violation> {
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        channel
+            .assembler
+            .begin(basic::CLASS_ID)
+            .map_err(|source| Violation::Content { channel: channel.number, source })?;
+        channel.carrier = carrier;
+        Ok(())
+    }
+
+    fn handle_confirm(
+        &mut self,
+        key: ChannelKey,
+        delivery_tag: u64,
+        multiple: bool,
+        verdict: Verdict,
+    ) -> Result<(), Violation> {
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        let number = channel.number;
+        let settled = channel
+            .confirms
+            .as_mut()
+            .map(|confirms| confirms.settle(delivery_tag, multiple, verdict, &mut self.wakes));
+        match settled {
+            Some(Ok(())) => Ok(()),
+            _ => Err(Violation::UnknownConfirm { channel: number, delivery_tag }),
+        }
+    }
+
+    /// A method that isn't the server's own initiative must be the reply that is due next.
+    fn handle_reply(&mut self, key: ChannelKey, reply: ToClient) -> Result<(), Violation> {
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        let id = reply.id();
+        let is_due = channel.due.front().is_some_and(|due| due.replies.contains(&id));
+        if !is_due {
+            return match channel.state {
+                // Replies to what was asked before we closed the channel are nobody's.
+                State::Closing(_) if reply.has_content() => self.begin_content(key, None),
+                State::Closing(_) => Ok(()),
+                _ => Err(Violation::Unexpected { channel: channel.number, method: id }),
+            };
+        }
+        let Some(due) = channel.due.pop_front() else { return Ok(()) };
+        match due.then {
+            Then::Nothing => {}
+            Then::Open => channel.state = State::Open,
+            Then::Cancel { tag } => self.end_subscription(key, &tag, End::Cancelled),
+            Then::Get { no_ack } => {
+                if let ToClient::BasicGetOk(method) = reply {
+                    let carrier = Carrier::Get { call: due.call, no_ack, method };
+                    return self.begin_content(key, Some(carrier));
+                }
+            }
+        }
+        self.calls.finish(due.call, Ok(Answer::Method(reply)), &mut self.wakes);
+        Ok(())
+    }
+
+    fn handle_header(
+        &mut self,
+        number: u16,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), Violation> {
+        let key = self.key_of(number)?;
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        let header = ContentHeader::parse(payload).and_then(|header| {
+            let properties = match header.properties {
+                [0, 0] => RawProperties::default(),
+                properties => RawProperties::new(copy_out(&mut self.arena, properties)),
+            };
+            channel.assembler.header_with(header.class_id, header.body_size, properties)
+        });
+        self.handle_content(key, header, now)
+    }
+
+    fn handle_body(&mut self, number: u16, body: Bytes, now: Instant) -> Result<(), Violation> {
+        let key = self.key_of(number)?;
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        let content = channel.assembler.body(body);
+        self.handle_content(key, content, now)
+    }
+
+    /// Hands out a message once it is whole.
+    fn handle_content(
+        &mut self,
+        key: ChannelKey,
+        content: Result<Option<Content>, ContentError>,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        let content = match content {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(()),
+            Err(_) if matches!(channel.state, State::Closing(_)) => {
+                channel.assembler.reset();
+                return Ok(());
+            }
+            Err(ContentError::TooLarge { body_size, limit }) => {
+                let reason = CloseReason::BodyTooLarge { body_size, limit };
+                let reply_code = ReplyCode::CONTENT_TOO_LARGE;
+                if let Ok(call) = self.close_channel(key, reason, reply_code, now) {
+                    let _ = self.calls.abandon(call);
+                }
+                return Ok(());
+            }
+            Err(source) => return Err(Violation::Content { channel: channel.number, source }),
+        };
+        match channel.carrier.take() {
+            Some(Carrier::Deliver { to, method }) => {
+                let basic::Deliver { delivery_tag, redelivered, exchange, routing_key, .. } =
+                    method;
+                let incoming =
+                    Incoming { delivery_tag, redelivered, exchange, routing_key, content };
+                match to {
+                    Destination::Consumer(consumer) => {
+                        self.consumers.push(consumer, incoming, &mut self.wakes);
+                    }
+                    Destination::Requeue { no_ack: false } => self.requeue(key, delivery_tag),
+                    Destination::Requeue { no_ack: true } => {}
+                }
+            }
+            Some(Carrier::Get { call, no_ack, method }) => {
+                let basic::GetOk {
+                    delivery_tag,
+                    redelivered,
+                    exchange,
+                    routing_key,
+                    message_count,
+                } = method;
+                let incoming =
+                    Incoming { delivery_tag, redelivered, exchange, routing_key, content };
+                let answer = Ok(Answer::Message(Box::new(incoming), message_count));
+                if !self.calls.finish(call, answer, &mut self.wakes) && !no_ack {
+                    self.requeue(key, delivery_tag);
+                }
+            }
+            Some(Carrier::Return(method)) => {
+                let returned = Box::new(Returned::new(method, content));
+                if let Some(confirms) = &mut channel.confirms {
+                    // One that nobody waits for any more has no place to go.
+                    let _ = confirms.returned(returned);
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// No more deliveries come for `tag`.
+    fn end_subscription(&mut self, key: ChannelKey, tag: &ShortStr, end: End) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        if let Some(subscription) = channel.subscriptions.remove(tag)
+            && let Destination::Consumer(consumer) = subscription.to
+        {
+            self.consumers.end(consumer, end, &mut self.wakes);
+        }
+    }
+}
+
+/// Class and method id of `basic.deliver` as they stand in a payload.
+const DELIVER: [u8; 4] = {
+    let [c0, c1] = basic::Deliver::ID.class_id.to_be_bytes();
+    let [m0, m1] = basic::Deliver::ID.method_id.to_be_bytes();
+    [c0, c1, m0, m1]
+};
+
+fn copy_out(arena: &mut BytesMut, octets: &[u8]) -> Bytes {
+    if octets.len() > COPY_OUT {
+        return Bytes::copy_from_slice(octets);
+    }
+    if arena.capacity() < octets.len() {
+        *arena = BytesMut::with_capacity(ARENA_BLOCK);
+    }
+    arena.extend_from_slice(octets);
+    arena.split().freeze()
+}

@@ -1,0 +1,469 @@
+//! The client as a state machine without I/O.
+//!
+//! It takes octets ([`Core::handle_input`]), commands, and the time; it gives octets
+//! ([`Core::take_output`]), answers (`poll_*`), and the next time to look
+//! ([`Core::next_deadline`]). It has no socket, no task and no clock of its own, so that every race
+//! and fault can be played through in a test. The shell around it moves octets and wakes tasks.
+//!
+//! - `handle_*`: what happened outside.
+//! - commands (`call`, `publish`, `send`, …): what the program wants. None of them blocks; what can't be
+//!   done yet says so and notes who waits.
+//! - `poll_*`: whether an answer is there.
+//!
+//! After each of these the shell takes [`Core::wakes`] and wakes them, outside its lock.
+
+mod calls;
+mod channels;
+mod close;
+mod confirms;
+mod consumers;
+mod handshake;
+mod heartbeat;
+mod inbound;
+mod output;
+mod publish;
+#[cfg(test)]
+mod tests;
+mod waiters;
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use amqp091::encode;
+use amqp091::frame::FrameLimits;
+use amqp091::protocol::{basic, channel};
+use amqp091::types::{Method, Reply, Request, ShortStr};
+use bytes::BytesMut;
+
+pub(crate) use self::calls::{Answer, CallId};
+pub(crate) use self::channels::ChannelKey;
+pub(crate) use self::confirms::ConfirmKey;
+pub(crate) use self::consumers::{ConsumerKey, End, Incoming};
+pub(crate) use self::output::Transmit;
+pub(crate) use self::publish::Message;
+pub(crate) use self::waiters::WaiterKey;
+
+use self::calls::Calls;
+use self::channels::{Channels, Destination, Due, Subscription, Then};
+use self::consumers::Consumers;
+use self::handshake::Handshake;
+use self::heartbeat::Heartbeat;
+use self::output::Output;
+use self::waiters::Waiters;
+use crate::error::{CloseReason, ConnectError, Error};
+use crate::options::ConnectOptions;
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Core {
+    options: ConnectOptions,
+    phase: Phase,
+    /// Set when the connection ends or begins to: given to everyone from then on.
+    reason: Option<Arc<CloseReason>>,
+    /// The outcome of the handshake, until it is fetched.
+    opened: Option<Result<(), ConnectError>>,
+    open_waker: Option<Waker>,
+    /// The outcome of our own closing handshake.
+    close_result: Result<(), Error>,
+    close_waiters: Waiters,
+    limits: FrameLimits,
+    output: Output,
+    channels: Channels,
+    /// Channels with unconfirmed messages.
+    confirming: Vec<ChannelKey>,
+    consumers: Consumers,
+    calls: Calls,
+    heartbeat: Heartbeat,
+    /// Since when and why the server has blocked publishing.
+    blocked: Option<(Instant, ShortStr)>,
+    /// Publishers that wait for room, or for the server to lift a block.
+    publishers: Waiters,
+    /// Small pieces of messages are copied here, so that they don't hold on to a read buffer.
+    arena: BytesMut,
+    /// Whether the shell was told not to read: see [`Core::wants_read`].
+    reading: bool,
+    next_tag: u64,
+    /// Who is to be woken.
+    pub(crate) wakes: Vec<Waker>,
+    /// Whether the shell's driver must look at the core although there may be nothing to write.
+    pub(crate) attention: bool,
+}
+
+/// How far the connection is.
+#[derive(Debug)]
+enum Phase {
+    Handshake {
+        handshake: Handshake,
+        deadline: Instant,
+    },
+    Open,
+    /// We asked to close and wait for the answer.
+    Closing {
+        deadline: Instant,
+    },
+    /// The rest is written, then the socket is closed.
+    Flushing {
+        deadline: Instant,
+    },
+    Closed,
+}
+
+impl Core {
+    /// A connection whose socket was just opened; the handshake must be over by `deadline`.
+    pub(crate) fn new(options: ConnectOptions, now: Instant, deadline: Instant) -> Self {
+        let mut output = Output::new(options.frame_max);
+        let handshake = Handshake::begin(output.connection());
+        Self {
+            phase: Phase::Handshake { handshake, deadline },
+            reason: None,
+            opened: None,
+            open_waker: None,
+            close_result: Ok(()),
+            close_waiters: Waiters::default(),
+            limits: FrameLimits::HANDSHAKE,
+            output,
+            channels: Channels::new(options.max_body),
+            confirming: Vec::new(),
+            consumers: Consumers::default(),
+            calls: Calls::new(options.rpc_timeout),
+            heartbeat: Heartbeat::off(now),
+            blocked: None,
+            publishers: Waiters::default(),
+            arena: BytesMut::new(),
+            reading: true,
+            next_tag: 0,
+            wakes: Vec::new(),
+            attention: false,
+            options,
+        }
+    }
+
+    /// Waits for the handshake's outcome.
+    pub(crate) fn poll_open(&mut self, cx: &Context<'_>) -> Poll<Result<(), ConnectError>> {
+        match self.opened.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                self.open_waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Why the server has blocked publishing, while it has.
+    pub(crate) fn blocked(&self) -> Option<&ShortStr> {
+        self.blocked.as_ref().map(|(_, reason)| reason)
+    }
+
+    /// Fails unless the channel can be used.
+    pub(crate) fn check_channel(&mut self, key: ChannelKey) -> Result<(), Error> {
+        self.check_open()?;
+        self.channels.get_mut(key).map_or(Ok(()), |channel| channel.check_open())
+    }
+
+    /// Whether there is something to write.
+    pub(crate) fn has_output(&self) -> bool {
+        self.output.len() > 0
+    }
+
+    /// Moves what is due to `transmit`, which must be empty and will be written whole.
+    pub(crate) fn take_output(&mut self, transmit: &mut Transmit, now: Instant) {
+        let was_full = self.is_full();
+        self.output.take(transmit);
+        if transmit.is_empty() {
+            return;
+        }
+        self.heartbeat.note_write(now);
+        if was_full && !self.is_full() {
+            self.publishers.wake_all(&mut self.wakes);
+        }
+    }
+
+    /// Whether publishing must wait for the socket.
+    fn is_full(&self) -> bool {
+        self.output.len() >= self.options.output_limit.max(1)
+    }
+
+    /// Whether the socket should be read: not while slow consumers hold more than they may, unless
+    /// somebody waits for what only the socket can bring.
+    pub(crate) fn wants_read(&mut self, now: Instant) -> bool {
+        let wants = self.has_room_for_deliveries()
+            || self.calls.any_waiting()
+            || !self.confirming.is_empty()
+            || !matches!(self.phase, Phase::Open);
+        if wants && !self.reading {
+            self.heartbeat.note_read(now);
+        }
+        self.reading = wants;
+        wants
+    }
+
+    fn has_room_for_deliveries(&self) -> bool {
+        self.consumers.octets() < self.options.delivery_limit.max(1)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. Messages published since the
+    /// last look get their confirm deadline here: one look at the clock serves many.
+    pub(crate) fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::Handshake { deadline, .. }
+            | Phase::Closing { deadline }
+            | Phase::Flushing { deadline } => Some(*deadline),
+            Phase::Open => None,
+            Phase::Closed => return None,
+        };
+        let mut next =
+            [phase, self.calls.next_deadline(), self.heartbeat.next_deadline(self.reading)]
+                .into_iter()
+                .flatten()
+                .min();
+        self.confirming.retain(|&key| {
+            let Some(channel) = self.channels.get_mut(key) else { return false };
+            let due = channel
+                .confirms
+                .as_mut()
+                .and_then(|confirms| confirms.next_deadline(now, self.options.confirm_timeout));
+            channel.confirming = due.is_some();
+            // While the server has blocked us, its confirms can't be overdue.
+            if self.blocked.is_none() {
+                next = next.into_iter().chain(due).min();
+            }
+            channel.confirming
+        });
+        next
+    }
+
+    /// Does what is due: heartbeats, overdue replies and confirms, closing deadlines.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        match &self.phase {
+            Phase::Handshake { handshake, deadline } if *deadline <= now => {
+                let (stage, after) = (handshake.stage(), self.options.connect_timeout);
+                self.refuse(ConnectError::Timeout { stage, after });
+                self.phase = Phase::Closed;
+                return;
+            }
+            Phase::Closing { deadline } | Phase::Flushing { deadline } if *deadline <= now => {
+                let after = self.options.close_timeout;
+                self.close_result = Err(Error::Timeout { method: "connection.close", after });
+                self.finish_close();
+                return;
+            }
+            Phase::Closed => return,
+            _ => {}
+        }
+        self.calls.handle_timeout(now, &mut self.wakes);
+        if self.blocked.is_none() {
+            for &key in &self.confirming {
+                if let Some(confirms) =
+                    self.channels.get_mut(key).and_then(|channel| channel.confirms.as_mut())
+                {
+                    confirms.handle_timeout(now, self.options.confirm_timeout, &mut self.wakes);
+                }
+            }
+        }
+        if self.reading
+            && let Some(silence) = self.heartbeat.silence(now)
+        {
+            self.lose(CloseReason::HeartbeatMissed { silence });
+            return;
+        }
+        if self.heartbeat.is_due(now) {
+            // Marks the time even while the socket takes nothing: one waiting heartbeat is enough.
+            self.heartbeat.note_write(now);
+            if !self.has_output() {
+                encode::heartbeat(self.output.connection());
+            }
+        }
+    }
+
+    /// Whether the socket can be closed: nothing more is to be read, nor written if the shell has
+    /// written all that it took.
+    pub(crate) fn is_closed(&self, all_written: bool) -> bool {
+        match self.phase {
+            Phase::Flushing { .. } => all_written && !self.has_output(),
+            Phase::Closed => true,
+            _ => false,
+        }
+    }
+
+    /// Fails unless the connection is open.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        match (&self.reason, &self.phase) {
+            (Some(reason), _) => Err(Error::ConnectionClosed(Arc::clone(reason))),
+            (None, Phase::Open) => Ok(()),
+            // No handle exists before the handshake is over.
+            (None, _) => Err(Error::ConnectionClosed(Arc::new(CloseReason::Dropped))),
+        }
+    }
+
+    /// Opens a channel; the call tells when the server has agreed.
+    pub(crate) fn open_channel(
+        &mut self,
+        now: Instant,
+    ) -> Result<(ChannelKey, u16, CallId), Error> {
+        self.check_open()?;
+        let (key, number) = self.channels.open()?;
+        let call = self.request(key, &channel::Open {}, Then::Open, now)?;
+        Ok((key, number, call))
+    }
+
+    /// Sends a request on a channel; the call tells the reply.
+    pub(crate) fn call<R: Request>(
+        &mut self,
+        key: ChannelKey,
+        request: &R,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        self.request(key, request, Then::Nothing, now)
+    }
+
+    /// Sends `basic.get`; the call tells the message or that there is none.
+    pub(crate) fn get(
+        &mut self,
+        key: ChannelKey,
+        get: &basic::Get,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        self.request(key, get, Then::Get { no_ack: get.no_ack }, now)
+    }
+
+    /// Sends `basic.consume` with a consumer tag that this channel doesn't have yet; the call tells
+    /// when the server has agreed. Deliveries may come right behind that, so the consumer exists now.
+    pub(crate) fn consume(
+        &mut self,
+        key: ChannelKey,
+        consume: &basic::Consume,
+        now: Instant,
+    ) -> Result<(ConsumerKey, CallId), Error> {
+        let tag = consume.consumer_tag.clone();
+        if let Some(channel) = self.channels.get_mut(key)
+            && channel.subscriptions.contains(&tag)
+        {
+            return Err(Error::ConsumerTagInUse { tag });
+        }
+        let call = self.request(key, consume, Then::Nothing, now)?;
+        let consumer = self.consumers.add();
+        if let Some(channel) = self.channels.get_mut(key) {
+            let to = Destination::Consumer(consumer);
+            let subscription = Subscription { to, no_ack: consume.no_ack };
+            channel.subscriptions.insert(tag, subscription);
+        }
+        Ok((consumer, call))
+    }
+
+    /// A consumer tag that no other consumer of this connection has.
+    pub(crate) fn new_consumer_tag(&mut self) -> ShortStr {
+        self.next_tag += 1;
+        ShortStr::new(format!("ctag-{}", self.next_tag)).unwrap_or_default()
+    }
+
+    /// Sends `basic.cancel`; after the reply the consumer ends, once what came is fetched.
+    pub(crate) fn cancel(
+        &mut self,
+        key: ChannelKey,
+        tag: &ShortStr,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        let cancel = basic::Cancel { consumer_tag: tag.clone(), no_wait: false };
+        self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now)
+    }
+
+    /// Sends a method that has no reply, such as an acknowledgement.
+    pub(crate) fn send<M: Method>(&mut self, key: ChannelKey, method: &M) -> Result<(), Error> {
+        self.check_channel(key)?;
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        let number = channel.number;
+        self.output.channel(number, |out| encode::method(out, number, method))?;
+        Ok(())
+    }
+
+    fn request<R: Request>(
+        &mut self,
+        key: ChannelKey,
+        request: &R,
+        then: Then,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        self.send(key, request)?;
+        let call = self.calls.begin(R::NAME, now);
+        if let Some(channel) = self.channels.get_mut(key) {
+            channel.due.push_back(Due { replies: R::Reply::METHODS, call, then });
+        }
+        self.attention = true;
+        Ok(call)
+    }
+
+    /// Waits for the answer to a call.
+    pub(crate) fn poll_call(
+        &mut self,
+        call: CallId,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Answer, Error>> {
+        self.calls.poll(call, cx)
+    }
+
+    /// Gives a call up. A message that was got for it goes back to its queue.
+    pub(crate) fn abandon_call(&mut self, key: ChannelKey, call: CallId, no_ack: bool) {
+        if let Some(Ok(Answer::Message(incoming, _))) = self.calls.abandon(call)
+            && !no_ack
+        {
+            self.requeue(key, incoming.delivery_tag);
+        }
+    }
+
+    /// Fetches what was delivered to a consumer.
+    pub(crate) fn poll_deliveries(
+        &mut self,
+        key: ConsumerKey,
+        batch: &mut std::collections::VecDeque<Incoming>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<End>> {
+        let result = self.consumers.poll(key, batch, cx);
+        if !self.reading && self.has_room_for_deliveries() {
+            self.attention = true;
+        }
+        result
+    }
+
+    /// Gives up a consumer whose handle was dropped: it is cancelled, and what was delivered but not
+    /// fetched (`unfetched` and what is still here) goes back to its queue unless it needs no
+    /// acknowledgement.
+    pub(crate) fn release_consumer(
+        &mut self,
+        key: ChannelKey,
+        consumer: ConsumerKey,
+        subscription: (&ShortStr, bool),
+        unfetched: impl IntoIterator<Item = u64>,
+        now: Instant,
+    ) {
+        let (tag, no_ack) = subscription;
+        let queued = self.consumers.remove(consumer);
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        let ours = Some(Destination::Consumer(consumer));
+        let is_active = channel.subscriptions.destination(tag) == ours;
+        if is_active {
+            channel.subscriptions.requeue(tag);
+        }
+        let is_cancelling = channel
+            .due
+            .iter()
+            .any(|due| matches!(&due.then, Then::Cancel { tag: cancelled } if cancelled == tag));
+        if is_active
+            && !is_cancelling
+            && let Ok(call) = self.cancel(key, tag, now)
+        {
+            let _ = self.calls.abandon(call);
+        }
+        if !no_ack {
+            let queued = queued.into_iter().map(|incoming| incoming.delivery_tag);
+            for delivery_tag in unfetched.into_iter().chain(queued) {
+                self.requeue(key, delivery_tag);
+            }
+        }
+    }
+
+    /// Sends a delivery back to its queue. On a closed channel the server has done so itself.
+    fn requeue(&mut self, key: ChannelKey, delivery_tag: u64) {
+        let _ = self.send(key, &basic::Reject { delivery_tag, requeue: true });
+    }
+}

@@ -1,0 +1,165 @@
+//! Publishing: a message goes to the pending output whole or not at all, and gets its confirm tag in
+//! the same step.
+
+use std::task::{Context, Poll};
+
+use amqp091::content::RawProperties;
+use amqp091::encode;
+use amqp091::protocol::{basic, confirm};
+use amqp091::types::EncodeError;
+use bytes::{Bytes, BytesMut};
+
+use super::confirms::{Confirms, Fingerprint};
+use super::output::LARGE_BODY;
+use super::{ChannelKey, ConfirmKey, Core, WaiterKey};
+use crate::error::Error;
+use crate::publish::{Body, Outcome};
+
+/// What is published, as its caller holds it.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) method: basic::Publish,
+    pub(crate) properties: Option<&'a basic::Properties>,
+    pub(crate) body: Body<'a>,
+    /// Whether somebody waits for the outcome; else the channel need not be in confirm mode.
+    pub(crate) watched: bool,
+}
+
+impl Core {
+    /// Publishes `message`, or waits: for room, or for the server to lift a block.
+    pub(crate) fn poll_publish(
+        &mut self,
+        key: ChannelKey,
+        message: &Message<'_>,
+        waiter: &mut Option<WaiterKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<ConfirmKey>, Error>> {
+        match self.publish(key, message) {
+            Ok(Some(published)) => Poll::Ready(Ok(published)),
+            Ok(None) => {
+                self.publishers.wait(waiter, cx.waker());
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Gives up waiting to publish.
+    pub(crate) fn forget_publisher(&mut self, waiter: WaiterKey) {
+        self.publishers.forget(waiter);
+    }
+
+    /// Publishes `message`; `None` when that must wait. The inner value is the place of the outcome,
+    /// if one is wanted.
+    pub(crate) fn publish(
+        &mut self,
+        key: ChannelKey,
+        message: &Message<'_>,
+    ) -> Result<Option<Option<ConfirmKey>>, Error> {
+        self.check_open()?;
+        let is_full = self.is_full() || self.blocked.is_some();
+        let Some(channel) = self.channels.get_mut(key) else {
+            return self.check_open().map(|()| None);
+        };
+        channel.check_open()?;
+        if is_full || !channel.flow {
+            return Ok(None);
+        }
+        let number = channel.number;
+        let select_confirms = message.watched && channel.confirms.is_none();
+        let body = message.body.as_bytes();
+        let is_large = body.len() >= LARGE_BODY;
+        let frame_max = self.output.frame_max();
+        self.output.channel(number, |out| {
+            let begin = out.len();
+            let encoded = encode_message(out, number, message, select_confirms);
+            if encoded.is_err() {
+                out.truncate(begin);
+            } else if !is_large {
+                encode::body(out, number, body, frame_max);
+            }
+            encoded
+        })?;
+        if is_large {
+            self.output.large_body(number, message.body.to_bytes());
+        }
+
+        if select_confirms {
+            channel.confirms = Some(Confirms::new());
+        }
+        let Some(confirms) = &mut channel.confirms else { return Ok(Some(None)) };
+        let place = if message.watched {
+            let place = confirms.push();
+            if message.method.mandatory {
+                let basic::Publish { exchange, routing_key, .. } = message.method.clone();
+                confirms.mandatory(place, exchange, routing_key, Fingerprint::of(body));
+            }
+            Some(place)
+        } else {
+            confirms.push_unwatched();
+            None
+        };
+        // The confirm can only come if the socket is read.
+        self.attention |= !self.reading;
+        if !channel.confirming {
+            channel.confirming = true;
+            self.confirming.push(key);
+        }
+        Ok(Some(place))
+    }
+
+    /// Waits for a published message's outcome.
+    pub(crate) fn poll_confirm(
+        &mut self,
+        key: ChannelKey,
+        place: ConfirmKey,
+        cx: &Context<'_>,
+    ) -> Poll<Outcome> {
+        match self.channels.get_mut(key).and_then(|channel| channel.confirms.as_mut()) {
+            Some(confirms) => confirms.poll(place, cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Gives up waiting for a published message's outcome.
+    pub(crate) fn forget_confirm(&mut self, key: ChannelKey, place: ConfirmKey) {
+        if let Some(channel) = self.channels.get_mut(key)
+            && let Some(confirms) = &mut channel.confirms
+        {
+            confirms.forget(place);
+        }
+    }
+}
+
+/// Appends all of a message but its body.
+fn encode_message(
+    out: &mut BytesMut,
+    number: u16,
+    message: &Message<'_>,
+    select_confirms: bool,
+) -> Result<(), EncodeError> {
+    if select_confirms {
+        // Without an answer to wait for: should the server refuse, it closes the channel.
+        encode::method(out, number, &confirm::Select { no_wait: true })?;
+    }
+    encode::method(out, number, &message.method)?;
+    let body_size = message.body.as_bytes().len() as u64;
+    match message.properties {
+        Some(properties) => encode::header(out, number, body_size, properties),
+        None => {
+            let none = RawProperties::default();
+            encode::raw_header(out, number, basic::CLASS_ID, body_size, none.as_bytes());
+            Ok(())
+        }
+    }
+}
+
+impl Body<'_> {
+    /// The body as a handle that outlives the caller's: copied only where the caller lent it.
+    fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Borrowed(octets) => Bytes::copy_from_slice(octets),
+            Self::Owned(octets) => octets.clone(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The core against a scripted server, in virtual time.

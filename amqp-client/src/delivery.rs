@@ -1,0 +1,175 @@
+//! Messages from the server, and their acknowledgement.
+
+use std::fmt;
+use std::sync::Arc;
+
+use amqp091::content::RawProperties;
+use amqp091::protocol::basic;
+use amqp091::types::{PropertiesError, ShortStr};
+use bytes::Bytes;
+
+use crate::core::Incoming;
+use crate::error::Error;
+use crate::shared::ChannelHandle;
+
+/// A message from a queue, to be settled with [`ack`](Self::ack), [`nack`](Self::nack) or
+/// [`reject`](Self::reject) unless it was consumed with `no_ack`.
+///
+/// Settling takes the delivery, so that none can be settled twice (the server would close the channel).
+/// It needs no await: the few octets go to the pending output. A delivery that is dropped unsettled
+/// stays with this consumer until its channel closes; then the server delivers it again.
+#[must_use = "a delivery that isn't settled is held back by the server until the channel closes"]
+pub struct Delivery {
+    /// The exchange that the message was published to; empty for the default exchange.
+    pub exchange: ShortStr,
+    /// The routing key that it was published with.
+    pub routing_key: ShortStr,
+    /// Whether the server has delivered it before.
+    pub redelivered: bool,
+    /// The body.
+    pub body: Bytes,
+    properties: RawProperties,
+    acker: Acker,
+}
+
+impl Delivery {
+    pub(crate) fn new(incoming: Incoming, channel: Arc<ChannelHandle>, no_ack: bool) -> Self {
+        let Incoming { delivery_tag, redelivered, exchange, routing_key, content } = incoming;
+        let acker = Acker { channel, delivery_tag, no_ack };
+        let (properties, body) = (content.properties, content.body);
+        Self { exchange, routing_key, redelivered, body, properties, acker }
+    }
+
+    /// The message's properties.
+    ///
+    /// # Errors
+    ///
+    /// [`PropertiesError`] when they don't decode: a mistake of their publisher's. The delivery can
+    /// still be settled.
+    pub fn properties(&self) -> Result<basic::Properties, PropertiesError> {
+        self.properties.decode()
+    }
+
+    /// The message's properties as they came.
+    pub const fn raw_properties(&self) -> &RawProperties {
+        &self.properties
+    }
+
+    /// The delivery's number on its channel.
+    pub const fn delivery_tag(&self) -> u64 {
+        self.acker.delivery_tag
+    }
+
+    /// Acknowledges the message: the server forgets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChannelClosed`] or [`Error::ConnectionClosed`]: then the server delivers it again.
+    pub fn ack(self) -> Result<(), Error> {
+        self.acker.ack()
+    }
+
+    /// Acknowledges this message and every one delivered on this channel before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ack`](Self::ack).
+    pub fn ack_multiple(self) -> Result<(), Error> {
+        self.acker.ack_multiple()
+    }
+
+    /// Refuses the message: back to its queue with `requeue`, else dropped or dead-lettered.
+    ///
+    /// # Errors
+    ///
+    /// As [`ack`](Self::ack).
+    pub fn nack(self, requeue: bool) -> Result<(), Error> {
+        self.acker.nack(requeue)
+    }
+
+    /// As [`nack`](Self::nack), in the specification's own method rather than RabbitMQ's.
+    ///
+    /// # Errors
+    ///
+    /// As [`ack`](Self::ack).
+    pub fn reject(self, requeue: bool) -> Result<(), Error> {
+        self.acker.reject(requeue)
+    }
+
+    /// Takes the body and leaves the means to settle the delivery later, somewhere else.
+    pub fn into_parts(self) -> (Bytes, Acker) {
+        (self.body, self.acker)
+    }
+}
+
+impl fmt::Debug for Delivery {
+    /// Without the body's octets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("delivery_tag", &self.acker.delivery_tag)
+            .field("exchange", &self.exchange)
+            .field("routing_key", &self.routing_key)
+            .field("redelivered", &self.redelivered)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The means to settle one delivery.
+///
+/// It belongs to the channel instance that delivered: after that is closed it gives an error, and
+/// never touches a message of another channel.
+#[derive(Debug)]
+#[must_use = "a delivery that isn't settled is held back by the server until the channel closes"]
+pub struct Acker {
+    channel: Arc<ChannelHandle>,
+    delivery_tag: u64,
+    no_ack: bool,
+}
+
+impl Acker {
+    /// As [`Delivery::ack`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::ack`].
+    pub fn ack(self) -> Result<(), Error> {
+        self.send(&basic::Ack { delivery_tag: self.delivery_tag, multiple: false })
+    }
+
+    /// As [`Delivery::ack_multiple`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::ack`].
+    pub fn ack_multiple(self) -> Result<(), Error> {
+        self.send(&basic::Ack { delivery_tag: self.delivery_tag, multiple: true })
+    }
+
+    /// As [`Delivery::nack`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::ack`].
+    pub fn nack(self, requeue: bool) -> Result<(), Error> {
+        let delivery_tag = self.delivery_tag;
+        self.send(&basic::Nack { delivery_tag, multiple: false, requeue })
+    }
+
+    /// As [`Delivery::reject`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::ack`].
+    pub fn reject(self, requeue: bool) -> Result<(), Error> {
+        self.send(&basic::Reject { delivery_tag: self.delivery_tag, requeue })
+    }
+
+    /// What was consumed with `no_ack` is settled already: the server would take offence.
+    fn send<M: amqp091::types::Method>(&self, method: &M) -> Result<(), Error> {
+        if self.no_ack {
+            return Ok(());
+        }
+        self.channel.with(|core| core.send(self.channel.key, method))
+    }
+}

@@ -1,0 +1,195 @@
+//! The connection's one task: it moves octets between the socket and the core, and wakes at the core's
+//! deadlines.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+use crate::core::Transmit;
+use crate::error::CloseReason;
+use crate::shared::Shared;
+
+/// The read buffer begins small, so that an idle connection costs little…
+const READ_MIN: usize = 8 * 1024;
+/// …and grows to this while reads fill it: a batch of deliveries for one system call.
+const READ_MAX: usize = 256 * 1024;
+
+/// Drives a connection until it is closed.
+#[derive(Debug)]
+pub(crate) struct Driver<S> {
+    shared: Arc<Shared>,
+    socket: S,
+    input: BytesMut,
+    read_size: usize,
+    transmit: Transmit,
+    /// Whether octets are written that the socket may still hold back.
+    unflushed: bool,
+    /// Writing failed: what the server said before may still be read.
+    write_error: Option<io::Error>,
+    timer: Option<Pin<Box<Sleep>>>,
+    wakes: Vec<Waker>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    pub(crate) fn new(shared: Arc<Shared>, socket: S) -> Self {
+        Self {
+            shared,
+            socket,
+            input: BytesMut::new(),
+            read_size: READ_MIN,
+            transmit: Transmit::default(),
+            unflushed: false,
+            write_error: None,
+            timer: None,
+            wakes: Vec::new(),
+        }
+    }
+
+    /// Reads once, as far as the core wants it. Ready when something has changed.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now().into_std();
+        if !self.shared.drive(&mut self.wakes, |core| core.wants_read(now)) {
+            return Poll::Pending;
+        }
+        let room = self.input.capacity() - self.input.len();
+        if room < self.read_size / 2 {
+            self.input.reserve(self.read_size);
+        }
+        let before = self.input.len();
+        let room = self.input.capacity() - before;
+        let read = ready!(pin!(self.socket.read_buf(&mut self.input)).poll(cx));
+        let now = Instant::now().into_std();
+        let write_error = self.write_error.take();
+        match read {
+            Ok(0) => self.shared.drive(&mut self.wakes, |core| {
+                core.lose(
+                    write_error.map_or(CloseReason::Eof, |error| CloseReason::Io(error.into())),
+                );
+            }),
+            Ok(count) => {
+                self.write_error = write_error;
+                if count == room && self.read_size < READ_MAX {
+                    self.read_size *= 2;
+                }
+                let input = &mut self.input;
+                self.shared.drive(&mut self.wakes, |core| core.handle_input(input, now));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.write_error = write_error;
+            }
+            Err(error) => self.shared.drive(&mut self.wakes, |core| {
+                core.lose(CloseReason::Io(write_error.unwrap_or(error).into()));
+            }),
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes until there is nothing left (ready) or the socket takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.write_error.is_some() {
+            return Poll::Pending;
+        }
+        loop {
+            if self.transmit.is_empty() {
+                let now = Instant::now().into_std();
+                let transmit = &mut self.transmit;
+                self.shared.drive(&mut self.wakes, |core| core.take_output(transmit, now));
+                if self.transmit.is_empty() {
+                    break;
+                }
+            }
+            let written = match self.transmit.single() {
+                Some(octets) => Pin::new(&mut self.socket).poll_write(cx, octets),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); Transmit::SLICES];
+                    let filled = self.transmit.slices(&mut slices);
+                    Pin::new(&mut self.socket).poll_write_vectored(cx, &slices[..filled])
+                }
+            };
+            match ready!(written) {
+                Ok(0) => {
+                    self.write_error = Some(io::ErrorKind::WriteZero.into());
+                    return Poll::Pending;
+                }
+                Ok(count) => {
+                    self.transmit.advance(count);
+                    self.unflushed = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.write_error = Some(error);
+                    return Poll::Pending;
+                }
+            }
+        }
+        if self.unflushed {
+            match ready!(Pin::new(&mut self.socket).poll_flush(cx)) {
+                Ok(()) => self.unflushed = false,
+                Err(error) => self.write_error = Some(error),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Sleeps until the core's next deadline; ready when it has passed.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now().into_std();
+        let next = self.shared.drive(&mut self.wakes, |core| core.next_deadline(now));
+        let Some(deadline) = next.map(Instant::from_std) else { return Poll::Pending };
+        match &mut self.timer {
+            // A deadline that moved away is looked at again when the old one fires: most move with
+            // every read and write.
+            Some(timer) if timer.deadline() <= deadline && !timer.is_elapsed() => {}
+            Some(timer) => timer.as_mut().reset(deadline),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline))),
+        }
+        if let Some(timer) = &mut self.timer {
+            ready!(timer.as_mut().poll(cx));
+        }
+        let now = Instant::now().into_std();
+        self.shared.drive(&mut self.wakes, |core| core.handle_timeout(now));
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            let writing = this.poll_write(cx).is_pending();
+            let all_written = !writing;
+            if this.shared.drive(&mut this.wakes, |core| core.is_closed(all_written)) {
+                this.shared.drive(&mut this.wakes, |core| core.finish_close());
+                // Whether the other side still listens makes no difference any more.
+                let _ = Pin::new(&mut this.socket).poll_shutdown(cx);
+                return Poll::Ready(());
+            }
+            if this.poll_read(cx).is_ready() || this.poll_timer(cx).is_ready() {
+                continue;
+            }
+            if let Some(error) = this.write_error.take() {
+                // Nothing is left to read either: this is how it ended.
+                this.shared.drive(&mut this.wakes, |core| core.lose(CloseReason::Io(error.into())));
+                continue;
+            }
+            if this.shared.park(cx.waker(), writing) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    /// The task ends with the connection, or the runtime ends the task: nobody may wait any longer.
+    fn drop(&mut self) {
+        self.shared.drive(&mut self.wakes, |core| core.lose(CloseReason::RuntimeGone));
+    }
+}

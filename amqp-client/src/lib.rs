@@ -1,0 +1,84 @@
+//! An AMQP 0-9-1 client for RabbitMQ.
+//!
+//! ```no_run
+//! use amqp091_client::Connection;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let connection = Connection::open("amqp://guest:guest@localhost:5672/%2f").await?;
+//! let channel = connection.channel().await?;
+//! channel.queue_declare("work").durable(true).await?;
+//! channel.publish("", "work", "hello").await?.confirmed().await?;
+//!
+//! let mut deliveries = channel.consume("work").prefetch(100).await?;
+//! while let Some(delivery) = deliveries.next().await {
+//!     let delivery = delivery?;
+//!     println!("{:?}", delivery.body);
+//!     delivery.ack()?;
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # What can be relied on
+//!
+//! - **Nothing is lost in silence.** Every published message has an [`Outcome`]: confirmed, returned
+//!   with the message itself, refused, or unknown with the reason. A consumer's stream ends with the
+//!   reason.
+//! - **No call waits for ever.** Connecting, replies, confirms and closing have deadlines (see
+//!   [`ConnectOptions`]); a closed channel or connection ends every wait on it with its cause.
+//! - **Every future may be dropped** at any time, as `select!` and timeouts do: what wasn't sent isn't,
+//!   what was is answered to nobody, and no reply goes to the wrong call.
+//! - **Backpressure.** Publishing waits while the socket takes no more or the server has blocked it; a
+//!   slow consumer makes the server wait, by its prefetch or by the socket.
+//!
+//! # Who keeps what alive
+//!
+//! | dropped | what happens |
+//! |---|---|
+//! | [`Connection`], the last handle of any kind | closes the connection without waiting |
+//! | [`Channel`], the last of its handles | closes the channel without waiting |
+//! | [`Consumer`] | cancels it; messages not handed out go back to the queue |
+//! | [`Delivery`] unsettled | nothing is sent: the server keeps it for this channel |
+//! | [`Confirm`] | nothing: the message is published all the same |
+//! | a builder before its await | nothing was sent |
+//!
+//! A channel's handles are its clones, consumers, deliveries and confirms; each also keeps the
+//! connection. Dropping never blocks, spawns or panics, in a runtime or outside.
+
+mod call;
+mod channel;
+mod connection;
+mod consume;
+mod core;
+mod delivery;
+mod driver;
+mod error;
+mod exchange;
+mod options;
+mod publish;
+mod queue;
+mod request;
+mod shared;
+mod uri;
+
+/// The protocol crate: methods, properties, wire types.
+pub use amqp091;
+pub use amqp091::protocol::ReplyCode;
+pub use amqp091::protocol::basic::Properties;
+pub use amqp091::types::{FieldTable, ShortStr, Value};
+
+pub use crate::call::Call;
+pub use crate::channel::Channel;
+pub use crate::connection::Connection;
+pub use crate::consume::{Consume, Consumer, Get, Got};
+pub use crate::delivery::{Acker, Delivery};
+pub use crate::error::{
+    CloseReason, ConnectError, Error, Initiator, ServerClose, Stage, Violation,
+};
+pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
+pub use crate::options::{ConnectOptions, Mechanism};
+pub use crate::publish::{
+    Body, Confirm, Outcome, Publish, PublishError, PublishUnconfirmed, Publishing,
+    PublishingUnconfirmed, Returned,
+};
+pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
+pub use crate::uri::UriError;

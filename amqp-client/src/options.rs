@@ -1,0 +1,291 @@
+//! What a connection is opened with.
+
+use std::{fmt, time::Duration};
+
+use amqp091::types::{FieldTable, ShortStr, Value};
+
+use crate::error::Error;
+use crate::uri::Uri;
+
+/// Everything a connection is opened with; the default is the local broker as guest.
+///
+/// ```
+/// use std::time::Duration;
+/// use amqp091_client::ConnectOptions;
+///
+/// let options = ConnectOptions::from_uri("amqp://user:secret@broker:5672/orders")?
+///     .connection_name("billing")
+///     .heartbeat(Duration::from_secs(10));
+/// assert!(!format!("{options:?}").contains("secret"));
+/// # Ok::<(), amqp091_client::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) virtual_host: String,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) mechanisms: Vec<Mechanism>,
+    pub(crate) connection_name: Option<String>,
+    pub(crate) client_properties: FieldTable,
+    pub(crate) heartbeat: Duration,
+    pub(crate) channel_max: u16,
+    pub(crate) frame_max: u32,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) rpc_timeout: Duration,
+    pub(crate) confirm_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) max_body: u64,
+    pub(crate) output_limit: usize,
+    pub(crate) delivery_limit: usize,
+}
+
+/// A SASL mechanism: how the login is sent.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Mechanism {
+    /// User and password in one string (RFC 4616).
+    Plain,
+    /// User and password in a field table: an older form that RabbitMQ still offers.
+    AmqPlain,
+}
+
+impl Mechanism {
+    /// Its name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::AmqPlain => "AMQPLAIN",
+        }
+    }
+}
+
+/// A string that Debug doesn't show.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: amqp091::protocol::constants::PORT,
+            virtual_host: "/".to_owned(),
+            user: "guest".to_owned(),
+            password: Secret("guest".to_owned()),
+            mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+            connection_name: None,
+            client_properties: FieldTable::new(),
+            heartbeat: Duration::from_secs(60),
+            channel_max: 2047,
+            frame_max: 131_072,
+            connect_timeout: Duration::from_secs(30),
+            rpc_timeout: Duration::from_secs(30),
+            confirm_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(10),
+            max_body: 128 * 1024 * 1024,
+            output_limit: 1024 * 1024,
+            delivery_limit: 16 * 1024 * 1024,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// The options that a URI gives: `amqp://user:password@host:port/vhost?heartbeat=10`, every part
+    /// but the scheme optional, percent-encoded where need be (the virtual host `/` is `%2f`).
+    /// Query parameters: `heartbeat` (seconds), `connection_timeout` (milliseconds), `channel_max`,
+    /// `frame_max` (octets).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uri`] says what is wrong with it, without repeating the password.
+    pub fn from_uri(uri: &str) -> Result<Self, Error> {
+        let uri = Uri::parse(uri)?;
+        let defaults = Self::default();
+        Ok(Self {
+            host: uri.host.unwrap_or(defaults.host),
+            port: uri.port.unwrap_or(defaults.port),
+            virtual_host: uri.virtual_host.unwrap_or(defaults.virtual_host),
+            user: uri.user.filter(|user| !user.is_empty()).unwrap_or(defaults.user),
+            password: uri
+                .password
+                .filter(|text| !text.is_empty())
+                .map_or(defaults.password, Secret),
+            heartbeat: uri.heartbeat.unwrap_or(defaults.heartbeat),
+            connect_timeout: uri.connection_timeout.unwrap_or(defaults.connect_timeout),
+            channel_max: uri.channel_max.unwrap_or(defaults.channel_max),
+            frame_max: uri.frame_max.unwrap_or(defaults.frame_max),
+            ..Self::default()
+        })
+    }
+
+    /// The server's host name or address. Default: `localhost`.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The server's port. Default: 5672.
+    #[must_use]
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The virtual host, without percent-encoding. Default: `/`.
+    #[must_use]
+    pub fn virtual_host(mut self, name: impl Into<String>) -> Self {
+        self.virtual_host = name.into();
+        self
+    }
+
+    /// User and password. Default: `guest`, `guest`, which RabbitMQ accepts from the same machine
+    /// only.
+    #[must_use]
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.user = user.into();
+        self.password = Secret(password.into());
+        self
+    }
+
+    /// The SASL mechanisms to use, best first: the first that the server offers is taken. Default:
+    /// PLAIN, AMQPLAIN.
+    #[must_use]
+    pub fn mechanisms(mut self, mechanisms: impl Into<Vec<Mechanism>>) -> Self {
+        self.mechanisms = mechanisms.into();
+        self
+    }
+
+    /// A name for this connection, which RabbitMQ shows in its management pages and logs.
+    #[must_use]
+    pub fn connection_name(mut self, name: impl Into<String>) -> Self {
+        self.connection_name = Some(name.into());
+        self
+    }
+
+    /// A client property of one's own, beside product, version, platform and capabilities, or in the
+    /// place of one of them.
+    #[must_use]
+    pub fn client_property(mut self, name: ShortStr, value: impl Into<Value>) -> Self {
+        self.client_properties.insert(name, value);
+        self
+    }
+
+    /// The heartbeat interval to ask for, in whole seconds up to 65535; zero turns heartbeats off.
+    /// The lower of this and the server's is used; where either is zero, none. A peer that is silent
+    /// for two intervals is taken for dead. Default: 60 s.
+    #[must_use]
+    pub const fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// The most channels to ask for; 0 takes what the server offers. Default: 2047.
+    #[must_use]
+    pub const fn channel_max(mut self, channels: u16) -> Self {
+        self.channel_max = channels;
+        self
+    }
+
+    /// The largest frame to ask for, in octets, at least 4096 (RabbitMQ 4.1 wants 8192); 0 takes what
+    /// the server offers. Default: 131,072.
+    #[must_use]
+    pub const fn frame_max(mut self, octets: u32) -> Self {
+        self.frame_max = octets;
+        self
+    }
+
+    /// How long connecting may take, from the first packet to the open virtual host. Default: 30 s.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take to answer a method. Default: 30 s.
+    #[must_use]
+    pub const fn rpc_timeout(mut self, timeout: Duration) -> Self {
+        self.rpc_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take to confirm a message, not counting time during which it has
+    /// blocked the connection. Later, the message's outcome is [`Unknown`](crate::Outcome::Unknown).
+    /// Default: 30 s.
+    #[must_use]
+    pub const fn confirm_timeout(mut self, timeout: Duration) -> Self {
+        self.confirm_timeout = timeout;
+        self
+    }
+
+    /// How long the closing handshake may take before the socket is simply closed. Default: 10 s.
+    #[must_use]
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// The largest message body to accept, in octets; a larger one closes its channel with 311
+    /// CONTENT_TOO_LARGE. Default: 134,217,728, RabbitMQ's own limit before 4.0.
+    #[must_use]
+    pub const fn max_body(mut self, octets: u64) -> Self {
+        self.max_body = octets;
+        self
+    }
+
+    /// Octets that may wait to be written before publishing waits too. Default: 1 MiB.
+    #[must_use]
+    pub const fn output_limit(mut self, octets: usize) -> Self {
+        self.output_limit = octets;
+        self
+    }
+
+    /// Octets of deliveries that may wait for slow consumers before the socket isn't read any more,
+    /// unless somebody waits for a reply. Default: 16 MiB.
+    #[must_use]
+    pub const fn delivery_limit(mut self, octets: usize) -> Self {
+        self.delivery_limit = octets;
+        self
+    }
+
+    /// Host and port, as people write them.
+    pub(crate) fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// Finds what no connection could be opened with, before anything is sent.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let wrong =
+            |option, problem: &str| Err(Error::Option { option, problem: problem.to_owned() });
+        if self.frame_max != 0 && self.frame_max < 4096 {
+            return wrong("frame_max", "must be 0 or at least 4096 octets");
+        }
+        if self.heartbeat.subsec_nanos() != 0 || self.heartbeat.as_secs() > u16::MAX.into() {
+            return wrong("heartbeat", "must be whole seconds, at most 65535");
+        }
+        if self.mechanisms.is_empty() {
+            return wrong("mechanisms", "must name at least one");
+        }
+        if self.virtual_host.len() > ShortStr::MAX_LEN {
+            return wrong("virtual_host", "must be at most 255 octets");
+        }
+        Ok(())
+    }
+}
