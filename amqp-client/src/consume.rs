@@ -85,44 +85,39 @@ impl<'a> Consume<'a> {
     async fn start(self) -> Result<Consumer, Error> {
         let Self { channel, request, prefetch } = self;
         let mut request = request?;
-        // Both methods go out together; the qos reply comes first.
-        let (qos, mut consumer, call) = channel
+        let mut qos = None;
+        // Both methods go out together; the reply to qos comes first.
+        let (key, call) = channel
             .with(|core| {
                 let now = now();
                 if request.consumer_tag.is_empty() {
                     request.consumer_tag = core.new_consumer_tag();
                 }
-                let qos = match prefetch {
-                    Some(prefetch_count) => {
-                        let qos = basic::Qos { prefetch_count, ..basic::Qos::default() };
-                        Some(core.call(channel.key, &qos, now)?)
-                    }
-                    None => None,
-                };
-                let (key, call) = core.consume(channel.key, &request, now)?;
-                let tag = request.consumer_tag.clone();
-                Ok::<_, Error>((qos, (key, tag), call))
+                if let Some(prefetch_count) = prefetch {
+                    let request = basic::Qos { prefetch_count, ..basic::Qos::default() };
+                    qos = Some(core.call(channel.key, &request, now)?);
+                }
+                core.consume(channel.key, &request, now)
             })
-            .map(|(qos, (key, tag), call)| {
-                let consumer = Consumer {
-                    channel: Arc::clone(channel),
-                    key,
-                    tag,
-                    no_ack: request.no_ack,
-                    batch: VecDeque::new(),
-                    end: None,
-                };
-                let pending = |id| PendingCall::new(channel, id, true);
-                (qos.map(pending), consumer, pending(call))
+            .inspect_err(|_| {
+                if let Some(qos) = qos {
+                    channel.with(|core| core.abandon_call(channel.key, qos, true));
+                }
             })?;
+        let call = PendingCall::new(channel, call, true);
+        let qos = qos.map(|qos| PendingCall::new(channel, qos, true));
+        let consumer = Consumer {
+            channel: Arc::clone(channel),
+            key,
+            tag: request.consumer_tag,
+            no_ack: request.no_ack,
+            batch: VecDeque::new(),
+            end: None,
+        };
         if let Some(qos) = qos {
             qos.await?;
         }
-        if let Answer::Method(method) = call.await?
-            && let amqp091::protocol::ToClient::BasicConsumeOk(ok) = method
-        {
-            consumer.tag = ok.consumer_tag;
-        }
+        call.await?;
         Ok(consumer)
     }
 }

@@ -164,6 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
+            // Whatever comes up from here on is either seen below or keeps this task awake.
+            this.shared.drive(&mut this.wakes, |core| core.attention = false);
             let writing = this.poll_write(cx).is_pending();
             let all_written = !writing;
             if this.shared.drive(&mut this.wakes, |core| core.is_closed(all_written)) {

@@ -24,7 +24,8 @@
 //!   with the message itself, refused, or unknown with the reason. A consumer's stream ends with the
 //!   reason.
 //! - **No call waits for ever.** Connecting, replies, confirms and closing have deadlines (see
-//!   [`ConnectOptions`]); a closed channel or connection ends every wait on it with its cause.
+//!   [`ConnectOptions`]); a closed channel or connection ends every wait on it with its cause. Publishing
+//!   waits for as long as the server blocks it: [`Connection::blocked`] tells.
 //! - **Every future may be dropped** at any time, as `select!` and timeouts do: what wasn't sent isn't,
 //!   what was is answered to nobody, and no reply goes to the wrong call.
 //! - **Backpressure.** Publishing waits while the socket takes no more or the server has blocked it; a

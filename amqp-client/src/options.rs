@@ -7,6 +7,9 @@ use amqp091::types::{FieldTable, ShortStr, Value};
 use crate::error::Error;
 use crate::uri::Uri;
 
+/// Longer timeouts are taken as this one, so that no deadline is beyond what a clock can tell.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// Everything a connection is opened with; the default is the local broker as guest.
 ///
 /// ```
@@ -210,15 +213,15 @@ impl ConnectOptions {
 
     /// How long connecting may take, from the first packet to the open virtual host. Default: 30 s.
     #[must_use]
-    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout.min(LONGEST);
         self
     }
 
     /// How long the server may take to answer a method. Default: 30 s.
     #[must_use]
-    pub const fn rpc_timeout(mut self, timeout: Duration) -> Self {
-        self.rpc_timeout = timeout;
+    pub fn rpc_timeout(mut self, timeout: Duration) -> Self {
+        self.rpc_timeout = timeout.min(LONGEST);
         self
     }
 
@@ -226,15 +229,15 @@ impl ConnectOptions {
     /// blocked the connection. Later, the message's outcome is [`Unknown`](crate::Outcome::Unknown).
     /// Default: 30 s.
     #[must_use]
-    pub const fn confirm_timeout(mut self, timeout: Duration) -> Self {
-        self.confirm_timeout = timeout;
+    pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
+        self.confirm_timeout = timeout.min(LONGEST);
         self
     }
 
     /// How long the closing handshake may take before the socket is simply closed. Default: 10 s.
     #[must_use]
-    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.close_timeout = timeout;
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout.min(LONGEST);
         self
     }
 

@@ -49,7 +49,6 @@ impl Shared {
     /// itself.
     pub(crate) fn drive<T>(&self, wakes: &mut Vec<Waker>, step: impl FnOnce(&mut Core) -> T) -> T {
         let mut state = self.lock();
-        state.core.attention = false;
         let result = step(&mut state.core);
         std::mem::swap(&mut state.core.wakes, wakes);
         drop(state);

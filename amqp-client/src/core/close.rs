@@ -81,8 +81,13 @@ impl Core {
                 });
                 self.phase = Phase::Closed;
             }
-            (_, reason) => {
-                self.reason.get_or_insert_with(|| Arc::new(reason));
+            (phase, reason) => {
+                let reason = Arc::new(reason);
+                if matches!(phase, Phase::Closing { .. }) {
+                    // What was written before our close may not have been read.
+                    self.close_result = Err(Error::ConnectionClosed(Arc::clone(&reason)));
+                }
+                self.reason.get_or_insert(reason);
                 self.finish_close();
             }
         }

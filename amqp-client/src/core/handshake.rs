@@ -59,21 +59,22 @@ impl Handshake {
         self.stage
     }
 
-    /// Tells from a server's first octets whether it speaks AMQP 0-9-1 at all. Frames do when they
-    /// begin with a method; a refusing server begins with the header of its own version.
-    pub(crate) fn check_greeting(&self, input: &[u8]) -> Result<(), ConnectError> {
+    /// Tells from a server's first octets whether it speaks AMQP 0-9-1 at all: `false` while there are
+    /// too few of them. Frames begin with the type octet of a method; a server that refuses begins with
+    /// the header of its own version.
+    pub(crate) fn check_greeting(&self, input: &[u8]) -> Result<bool, ConnectError> {
         if self.stage != Stage::Start {
-            return Ok(());
+            return Ok(true);
         }
         match *input {
-            [] | [constants::FRAME_METHOD, ..] => Ok(()),
+            [constants::FRAME_METHOD, ..] => Ok(true),
             // A TLS alert or handshake record.
             [0x15 | 0x16, 0x03, ..] => Err(ConnectError::TlsPort),
-            [0x15 | 0x16] => Ok(()),
+            [] | [0x15 | 0x16] => Ok(false),
             _ => match ProtocolHeader::parse(input) {
-                Ok(None) => Ok(()),
+                Ok(None) => Ok(false),
                 Ok(Some(server)) => Err(ConnectError::Version { server }),
-                Err(_) => Err(ConnectError::NotAmqp { found: input[..input.len().min(16)].into() }),
+                Err(_) => Err(ConnectError::NotAmqp { found: beginning(input) }),
             },
         }
     }
@@ -84,7 +85,7 @@ impl Handshake {
             FrameError::UnknownType { .. } | FrameError::End { .. }
                 if self.stage == Stage::Start =>
             {
-                ConnectError::NotAmqp { found: input[..input.len().min(16)].into() }
+                ConnectError::NotAmqp { found: beginning(input) }
             }
             _ => ConnectError::Violation { stage: self.stage, violation: error.into() },
         }
@@ -142,6 +143,11 @@ impl Handshake {
         encode::method(out, 0, method)
             .map_err(|source| ConnectError::Encode { method: M::NAME, source })
     }
+}
+
+/// What an error shows of a peer that doesn't speak AMQP.
+fn beginning(input: &[u8]) -> Vec<u8> {
+    input[..input.len().min(16)].to_vec()
 }
 
 /// The server's words in a `connection.close`.

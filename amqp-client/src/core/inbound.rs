@@ -32,11 +32,15 @@ impl Core {
     /// Takes what was read, as far as it is whole frames; the rest stays in `input`.
     pub(crate) fn handle_input(&mut self, input: &mut BytesMut, now: Instant) {
         self.heartbeat.note_read(now);
-        if let Phase::Handshake { handshake, .. } = &self.phase
-            && let Err(error) = handshake.check_greeting(input)
-        {
-            self.refuse(error);
-            self.phase = Phase::Closed;
+        if let Phase::Handshake { handshake, .. } = &self.phase {
+            match handshake.check_greeting(input) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    self.refuse(error);
+                    self.phase = Phase::Closed;
+                }
+            }
         }
         // How far `input` is read: moving its start for every frame would cost more.
         let mut at = 0;
