@@ -90,7 +90,7 @@ impl Default for RawProperties {
     }
 }
 
-/// A whole content.
+/// A whole content. Properties and body may be slices of a larger buffer, which they keep alive.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Content {
     /// The properties, still encoded.
@@ -337,6 +337,7 @@ pub enum ContentError {
         received: u64,
     },
     /// The announced body is over this side's limit. Framing is intact: only the channel needs to go.
+    /// The body's frames still come; whoever closes the channel drops them until its close is answered.
     #[error("content body of {body_size} octets, the limit is {limit}")]
     TooLarge {
         /// Announced octets.

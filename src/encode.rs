@@ -6,7 +6,7 @@
 use amqp091_types::{ContentProperties, Encode, EncodeError, Method, MethodId, Writer};
 use bytes::BytesMut;
 
-use crate::frame::{FrameKind, OVERHEAD};
+use crate::frame::{FrameKind, FrameLimits, OVERHEAD};
 use crate::protocol::constants;
 
 /// Octets before a frame's payload: type, channel, size.
@@ -86,7 +86,8 @@ pub fn raw_header(
     out.extend_from_slice(&[constants::FRAME_END]);
 }
 
-/// Appends `payload` as one body frame. An empty body has no frame at all: don't send one.
+/// Appends `payload` as one body frame: at most 4 GiB, and as much as the peer accepts. An empty body
+/// has no frame at all: don't send one. [`body`] sees to both.
 #[inline]
 pub fn body_frame(out: &mut BytesMut, channel: u16, payload: &[u8]) {
     out.reserve(payload.len() + OVERHEAD);
@@ -111,14 +112,15 @@ pub fn body_head(channel: u16, len: usize) -> [u8; HEAD] {
     head(FrameKind::Body, channel, saturating_u32(len))
 }
 
-/// The most octets of a body that fit in one frame under `frame_max` (octets, 0: no limit).
+/// The most octets of a body that go into one frame under `frame_max` (octets, 0: no limit).
+///
+/// Where there is no limit, a frame is at most 1 MiB, which [`FrameLimits::from_frame_max`] accepts then.
+/// Never 0: a frame-max without room for a payload, which nobody may ask for, is taken as one with room
+/// for an octet.
 #[inline]
 pub fn max_body_payload(frame_max: u32) -> usize {
-    match (frame_max as usize).saturating_sub(OVERHEAD) {
-        // A frame-max of 0 sets no limit; the frame's own size field still does.
-        0 => u32::MAX as usize,
-        payload => payload,
-    }
+    let frame = if frame_max == 0 { FrameLimits::CONTROL_MIN } else { frame_max };
+    (frame as usize).saturating_sub(OVERHEAD).max(1)
 }
 
 /// Appends a heartbeat.

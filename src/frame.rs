@@ -16,6 +16,10 @@ pub const OVERHEAD: usize = 8;
 /// Octets before a frame's payload.
 const HEAD: usize = 7;
 
+/// The most octets of room that a decoder makes for a frame of which only the head has come: a whole
+/// frame of RabbitMQ's default frame-max.
+const ROOM_AT_FIRST: usize = 128 * 1024;
+
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum FrameKind {
@@ -220,7 +224,8 @@ impl FrameDecoder {
     }
 
     /// Takes the next whole frame off the front of `buffer`; `None` when more octets are needed, for
-    /// which room is then reserved.
+    /// which room is then reserved: for all of the frame, but never much more than has come of it, so
+    /// that a large size in a head costs nothing by itself.
     ///
     /// # Errors
     ///
@@ -235,7 +240,10 @@ impl FrameDecoder {
                 Ok(Some(Frame { kind, channel, payload }))
             }
             Parsed::Incomplete { needed } => {
-                buffer.reserve(needed.saturating_sub(buffer.len()));
+                // A head is seven octets, and limits may be as high as 4 GiB: beyond `ROOM_AT_FIRST`,
+                // room is made as octets do come, twice as many each time.
+                let missing = needed.saturating_sub(buffer.len());
+                buffer.reserve(missing.min(buffer.len().max(ROOM_AT_FIRST)));
                 Ok(None)
             }
         }

@@ -1,4 +1,5 @@
-//! Octets seen on the wire, and what they mean, both ways: what RabbitMQ and other clients really send.
+//! Octets as they go over the wire, and what they mean, both ways: those that brokers and clients were seen to send, and others
+//! put together in the same way.
 
 #![allow(
     clippy::expect_used,
@@ -17,9 +18,7 @@ use amqp091::encode;
 use amqp091::frame::{FrameDecoder, FrameError, FrameKind, FrameLimits, Parsed, parse};
 use amqp091::protocol::{AnyMethod, ReplyCode, ToClient, basic, connection, exchange, queue};
 use amqp091::protocol_header::ProtocolHeader;
-use amqp091::types::{
-    Decimal, DecodeReason, FieldTable, LongStr, ShortStr, Timestamp, Value, limits,
-};
+use amqp091::types::{Decimal, DecodeReason, FieldTable, LongStr, Timestamp, Value, limits};
 
 use hex::octets;
 use methods::{long, same, short};
@@ -231,7 +230,7 @@ fn a_header_may_be_longer_than_frame_max_and_a_body_may_not() {
     assert_eq!(parse(&body, limits), Ok(Parsed::Incomplete { needed: 4096 + 8 }));
 }
 
-// What kombu 5.7.0 sends with py-amqp 5.4.2.
+// What kombu 5.7.0 sends with py-amqp 5.4.2. Its client properties, and the method around the arguments of a queue, are made up.
 
 #[test]
 fn kombu_opens_a_connection() {

@@ -71,14 +71,14 @@ pub enum Error {
     Encode(#[from] EncodeError),
     /// The consumer tag is in use on this channel; nothing was sent. (RabbitMQ would close the whole
     /// connection.)
-    #[error("consumer tag {tag:?} is in use on this channel")]
+    #[error("consumer tag \"{tag}\" is in use on this channel")]
     ConsumerTagInUse {
         /// The tag.
         tag: ShortStr,
     },
     /// The server cancelled the consumer, as RabbitMQ does when its queue is deleted or moves. The
     /// channel goes on.
-    #[error("consumer {tag:?} cancelled by the server: its queue is gone or has moved")]
+    #[error("consumer \"{tag}\" cancelled by the server: its queue is gone or has moved")]
     ConsumerCancelled {
         /// The consumer tag.
         tag: ShortStr,
@@ -405,7 +405,7 @@ pub enum Violation {
         delivery_tag: u64,
     },
     /// A delivery for a consumer that the channel doesn't have.
-    #[error("channel {channel}: delivery for unknown consumer tag {tag:?}")]
+    #[error("channel {channel}: delivery for unknown consumer tag \"{tag}\"")]
     UnknownConsumer {
         /// The channel.
         channel: u16,

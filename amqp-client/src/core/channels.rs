@@ -118,6 +118,13 @@ impl Channel {
         }
     }
 
+    /// Whether the answer to a cancel of `tag` is still due. It would end a new consumer of that tag.
+    pub(crate) fn is_cancelling(&self, tag: &ShortStr) -> bool {
+        self.due
+            .iter()
+            .any(|due| matches!(&due.then, Then::Cancel { tag: cancelled } if cancelled == tag))
+    }
+
     pub(crate) fn closed(&self, reason: &Arc<CloseReason>) -> Error {
         Error::ChannelClosed { channel: self.number, reason: Arc::clone(reason) }
     }

@@ -77,20 +77,28 @@ impl Core {
                 let stage = handshake.stage();
                 self.refuse(match reason {
                     CloseReason::Io(source) => ConnectError::Io { stage, source },
+                    CloseReason::HeartbeatMissed { silence: after } => {
+                        ConnectError::Timeout { stage, after }
+                    }
                     _ => ConnectError::Eof { stage },
                 });
                 self.phase = Phase::Closed;
             }
-            (phase, reason) => {
-                let reason = Arc::new(reason);
-                if matches!(phase, Phase::Closing { .. }) {
-                    // What was written before our close may not have been read.
-                    self.close_result = Err(Error::ConnectionClosed(Arc::clone(&reason)));
-                }
-                self.reason.get_or_insert(reason);
+            (_, reason) => {
+                self.keep_reason(reason);
                 self.finish_close();
             }
         }
+    }
+
+    /// Keeps why the connection ends. The first reason stays; but where that is our own close, it has
+    /// not gone well: what was written before it may not have been read, or is what went wrong.
+    fn keep_reason(&mut self, reason: CloseReason) {
+        let reason = Arc::new(reason);
+        if matches!(self.phase, Phase::Closing { .. }) {
+            self.close_result = Err(Error::ConnectionClosed(Arc::clone(&reason)));
+        }
+        self.reason.get_or_insert(reason);
     }
 
     /// The shell has written the rest and closes the socket, or its runtime is gone.
@@ -116,7 +124,7 @@ impl Core {
             class_id: 0,
             method_id: 0,
         };
-        self.reason.get_or_insert_with(|| Arc::new(CloseReason::Violation(violation)));
+        self.keep_reason(CloseReason::Violation(violation));
         self.output.clear();
         let _ = encode::method(self.output.connection(), 0, &close);
         self.phase = Phase::Flushing { deadline: now + FLUSH_TIMEOUT };
@@ -125,7 +133,7 @@ impl Core {
 
     /// The server closes the connection: its reason is for everyone, and only the answer goes out.
     pub(super) fn closed_by_server(&mut self, reason: CloseReason, now: Instant) {
-        self.reason.get_or_insert_with(|| Arc::new(reason));
+        self.keep_reason(reason);
         self.output.clear();
         let _ = encode::method(self.output.connection(), 0, &connection::CloseOk {});
         self.phase = Phase::Flushing { deadline: now + FLUSH_TIMEOUT };
@@ -187,6 +195,9 @@ impl Core {
         channel.state = State::Closing(Arc::clone(&reason));
         let replies = <channel::Close as Request>::Reply::METHODS;
         let close_ok = Due { replies, call, then: Then::Nothing };
+        if let Some(Carrier::Get { call, .. }) = &channel.carrier {
+            self.calls.finish(*call, Err(error.clone()), &mut self.wakes);
+        }
         for due in std::mem::replace(&mut channel.due, [close_ok].into()) {
             self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
         }
@@ -205,13 +216,17 @@ impl Core {
         self.output.abandon(number);
         let _ =
             self.output.channel(number, |out| encode::method(out, number, &channel::CloseOk {}));
-        if matches!(channel.state, State::Closing(_)) {
-            // Both closes cross: the server answers ours too, and only then is the number free.
-            return;
-        }
         let channel::Close { reply_code, reply_text, class_id, method_id } = close;
         let close = ServerClose::new(reply_code, reply_text, class_id, method_id);
         let reason = Arc::new(CloseReason::ByServer(close));
+        if matches!(channel.state, State::Closing(_)) {
+            // Both closes cross: the server answers ours too, and only then is the number free. What
+            // is still unconfirmed then has failed for the server's reason, not for ours.
+            channel.state = State::Closing(reason);
+            // What was given up above may have made room.
+            self.publishers.wake_all(&mut self.wakes);
+            return;
+        }
         let error = channel.closed(&reason);
         self.end_channel(key, &reason, &error);
         self.channels.free_number(number);
@@ -249,6 +264,10 @@ impl Core {
         }
         if !matches!(channel.state, State::Closed(_)) {
             channel.state = State::Closed(Arc::clone(reason));
+        }
+        if std::mem::take(&mut channel.confirming) {
+            // Another channel may come to stand in this one's place.
+            self.confirming.retain(|&other| other != key);
         }
         if channel.released {
             self.channels.remove(key);

@@ -328,10 +328,19 @@ impl Core {
                 return Ok(());
             }
             Err(ContentError::TooLarge { body_size, limit }) => {
+                let is_return = matches!(channel.carrier, Some(Carrier::Return(_)));
                 let reason = CloseReason::BodyTooLarge { body_size, limit };
                 let reply_code = ReplyCode::CONTENT_TOO_LARGE;
                 if let Ok(call) = self.close_channel(key, reason, reply_code, now) {
                     let _ = self.calls.abandon(call);
+                }
+                if is_return
+                    && let Err(error) = self.check_channel(key)
+                    && let Some(channel) = self.channels.get_mut(key)
+                    && let Some(confirms) = &mut channel.confirms
+                {
+                    // Which message came back isn't known, and its confirm would now be misread.
+                    confirms.fail_all(&error, &mut self.wakes);
                 }
                 return Ok(());
             }

@@ -45,7 +45,7 @@ pub(crate) use self::publish::Message;
 pub(crate) use self::waiters::WaiterKey;
 
 use self::calls::Calls;
-use self::channels::{Channels, Destination, Due, Subscription, Then};
+use self::channels::{Carrier, Channels, Destination, Due, Subscription, Then};
 use self::consumers::Consumers;
 use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
@@ -243,8 +243,10 @@ impl Core {
                 return;
             }
             Phase::Closing { deadline } | Phase::Flushing { deadline } if *deadline <= now => {
-                let after = self.options.close_timeout;
-                self.close_result = Err(Error::Timeout { method: "connection.close", after });
+                if matches!(self.phase, Phase::Closing { .. }) {
+                    let after = self.options.close_timeout;
+                    self.close_result = Err(Error::Timeout { method: "connection.close", after });
+                }
                 self.finish_close();
                 return;
             }
@@ -337,7 +339,7 @@ impl Core {
     ) -> Result<(ConsumerKey, CallId), Error> {
         let tag = consume.consumer_tag.clone();
         if let Some(channel) = self.channels.get_mut(key)
-            && channel.subscriptions.contains(&tag)
+            && (channel.subscriptions.contains(&tag) || channel.is_cancelling(&tag))
         {
             return Err(Error::ConsumerTagInUse { tag });
         }
@@ -444,10 +446,15 @@ impl Core {
         if is_active {
             channel.subscriptions.requeue(tag);
         }
-        let is_cancelling = channel
-            .due
-            .iter()
-            .any(|due| matches!(&due.then, Then::Cancel { tag: cancelled } if cancelled == tag));
+        let is_cancelling = channel.is_cancelling(tag);
+        if let Some(Carrier::Deliver { to, .. }) = &mut channel.carrier
+            && Some(*to) == ours
+        {
+            // The rest of it comes when another consumer may stand in this one's place.
+            *to = Destination::Requeue { no_ack };
+        }
+        // There may be room for deliveries again.
+        self.attention |= !self.reading;
         if is_active
             && !is_cancelling
             && let Ok(call) = self.cancel(key, tag, now)

@@ -104,6 +104,8 @@ impl Core {
         if !channel.confirming {
             channel.confirming = true;
             self.confirming.push(key);
+            // Its deadline begins when the shell looks, which it must even if the socket is stuck.
+            self.attention = true;
         }
         Ok(Some(place))
     }

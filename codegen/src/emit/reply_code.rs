@@ -10,10 +10,14 @@ use crate::schema::ErrorClass;
 use super::docs;
 
 pub(super) fn reply_code(model: &Model) -> TokenStream {
-    let constants = model.reply_codes().map(|code| {
+    let mut codes: Vec<_> = model.reply_codes().collect();
+    codes.sort_by_key(|code| code.value);
+    let constants = codes.iter().map(|code| {
         let ends = code.class.map(|class| {
             match class {
-                ErrorClass::Soft => "A soft error: it closes the channel.",
+                ErrorClass::Soft => {
+                    "A soft error: where it closes anything, it closes the channel."
+                }
                 ErrorClass::Hard => "A hard error: it closes the connection.",
             }
             .to_owned()

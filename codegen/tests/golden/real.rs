@@ -12,12 +12,16 @@ impl ReplyCode {
     /// The message is bigger than the server is willing to take. RabbitMQ answers an oversized message with
     /// precondition-failed instead.
     ///
-    /// A soft error: it closes the channel.
+    /// A soft error: where it closes anything, it closes the channel.
     pub const CONTENT_TOO_LARGE: Self = Self(311);
+    /// Reason given in basic.return for a mandatory message that was routed to no queue.
+    ///
+    /// A soft error: where it closes anything, it closes the channel.
+    pub const NO_ROUTE: Self = Self(312);
     /// Reason given in basic.return for a message with the immediate flag that no consumer was ready for.
     /// RabbitMQ has no immediate delivery and therefore never sends it.
     ///
-    /// A soft error: it closes the channel.
+    /// A soft error: where it closes anything, it closes the channel.
     pub const NO_CONSUMERS: Self = Self(313);
     /// The server ends the connection for reasons of its own, such as a shutdown or an operator's command.
     /// Reconnecting later, or to another node, is the right answer.
@@ -33,21 +37,21 @@ impl ReplyCode {
     /// exchange, a consumer that asks for a queue held by an exclusive one. It also comes in connection.close
     /// when a login fails and the client has announced the capability authentication_failure_close.
     ///
-    /// A soft error: it closes the channel.
+    /// A soft error: where it closes anything, it closes the channel.
     pub const ACCESS_REFUSED: Self = Self(403);
     /// The queue, exchange or other object named does not exist. For a publish it arrives some time later,
     /// because basic.publish has no reply.
     ///
-    /// A soft error: it closes the channel.
+    /// A soft error: where it closes anything, it closes the channel.
     pub const NOT_FOUND: Self = Self(404);
     /// The queue is exclusive to another connection.
     ///
-    /// A soft error: it closes the channel.
+    /// A soft error: where it closes anything, it closes the channel.
     pub const RESOURCE_LOCKED: Self = Self(405);
     /// Something that the method takes for granted is not so: a redeclaration with other settings, a delivery
     /// tag that is not outstanding, a queue in use or not empty, a malformed property or argument.
     ///
-    /// A soft error: it closes the channel.
+    /// A soft error: where it closes anything, it closes the channel.
     pub const PRECONDITION_FAILED: Self = Self(406);
     /// The octets received are not a valid frame, or the arguments inside it could not be decoded.
     ///
@@ -91,10 +95,6 @@ impl ReplyCode {
     ///
     /// A hard error: it closes the connection.
     pub const INTERNAL_ERROR: Self = Self(541);
-    /// Reason given in basic.return for a mandatory message that was routed to no queue.
-    ///
-    /// A soft error: it closes the channel.
-    pub const NO_ROUTE: Self = Self(312);
     /// The name that the specification has for it, as brokers print it: `NOT_FOUND`.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {

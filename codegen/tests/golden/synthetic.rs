@@ -11,16 +11,16 @@ impl ReplyCode {
     pub const REPLY_SUCCESS: Self = Self(200);
     /// Not so bad.
     ///
-    /// A soft error: it closes the channel.
+    /// A soft error: where it closes anything, it closes the channel.
     pub const SOFT_ONE: Self = Self(310);
+    /// `added-code`.
+    ///
+    /// A soft error: where it closes anything, it closes the channel.
+    pub const ADDED_CODE: Self = Self(311);
     /// `hard-one`.
     ///
     /// A hard error: it closes the connection.
     pub const HARD_ONE: Self = Self(510);
-    /// `added-code`.
-    ///
-    /// A soft error: it closes the channel.
-    pub const ADDED_CODE: Self = Self(311);
     /// The name that the specification has for it, as brokers print it: `NOT_FOUND`.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
