@@ -14,7 +14,7 @@ use futures_core::Stream;
 use crate::call::PendingCall;
 use crate::core::{Answer, ConsumerKey, End, Incoming};
 use crate::delivery::Delivery;
-use crate::error::Error;
+use crate::error::{Error, Initiator};
 use crate::publish::argument;
 use crate::shared::{ChannelHandle, now};
 
@@ -134,7 +134,8 @@ impl<'a> IntoFuture for Consume<'a> {
 /// The messages of a queue, as a `Stream` of deliveries.
 ///
 /// It ends with an error that says why, once, when the server cancels it or the channel or connection
-/// closes; after [`cancel`](Self::cancel) it ends without one. Messages that had come before are handed
+/// is lost; after [`cancel`](Self::cancel), or when this program closes the channel or connection, it
+/// ends without one. Messages that had come before are handed
 /// out first.
 ///
 /// Dropping it cancels the consumer without waiting, and sends what was not handed out back to the
@@ -168,15 +169,17 @@ impl Consumer {
     }
 
     /// Asks the server to send no more, and returns when it has agreed. What came until then can
-    /// still be fetched; after that the stream ends.
+    /// still be fetched; after that the stream ends. One that has ended already is left alone.
     ///
     /// # Errors
     ///
     /// When the channel or connection closes first.
     pub async fn cancel(&mut self) -> Result<(), Error> {
         let (key, tag) = (self.channel.key, &self.tag);
-        let call = self.channel.with(|core| core.cancel(key, tag, now()))?;
-        PendingCall::new(&self.channel, call, true).await.map(|_| ())
+        match self.channel.with(|core| core.cancel(key, self.key, tag, now()))? {
+            Some(call) => PendingCall::new(&self.channel, call, true).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn poll_delivery(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
@@ -194,8 +197,10 @@ impl Consumer {
                 Poll::Ready(Some(end)) => {
                     self.end = Some(end.clone());
                     return Poll::Ready(match end {
-                        End::Cancelled => None,
-                        End::Closed(error) => Some(Err(error)),
+                        End::Closed(error) if error.initiator() != Initiator::User => {
+                            Some(Err(error))
+                        }
+                        _ => None,
                     });
                 }
                 Poll::Pending => return Poll::Pending,

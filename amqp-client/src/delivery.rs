@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use amqp091::content::RawProperties;
 use amqp091::protocol::basic;
-use amqp091::types::{PropertiesError, ShortStr};
+use amqp091::types::{Method, PropertiesError, ShortStr};
 use bytes::Bytes;
 
 use crate::core::Incoming;
@@ -69,7 +69,9 @@ impl Delivery {
         self.acker.ack()
     }
 
-    /// Acknowledges this message and every one delivered on this channel before it.
+    /// Acknowledges this message and every one delivered on this channel before it, those of other
+    /// consumers and those that nobody has fetched yet included. Settling one of them again does
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -134,7 +136,7 @@ impl Acker {
     ///
     /// As [`Delivery::ack`].
     pub fn ack(self) -> Result<(), Error> {
-        self.send(&basic::Ack { delivery_tag: self.delivery_tag, multiple: false })
+        self.settle(false, &basic::Ack { delivery_tag: self.delivery_tag, multiple: false })
     }
 
     /// As [`Delivery::ack_multiple`].
@@ -143,7 +145,7 @@ impl Acker {
     ///
     /// As [`Delivery::ack`].
     pub fn ack_multiple(self) -> Result<(), Error> {
-        self.send(&basic::Ack { delivery_tag: self.delivery_tag, multiple: true })
+        self.settle(true, &basic::Ack { delivery_tag: self.delivery_tag, multiple: true })
     }
 
     /// As [`Delivery::nack`].
@@ -153,7 +155,7 @@ impl Acker {
     /// As [`Delivery::ack`].
     pub fn nack(self, requeue: bool) -> Result<(), Error> {
         let delivery_tag = self.delivery_tag;
-        self.send(&basic::Nack { delivery_tag, multiple: false, requeue })
+        self.settle(false, &basic::Nack { delivery_tag, multiple: false, requeue })
     }
 
     /// As [`Delivery::reject`].
@@ -162,14 +164,15 @@ impl Acker {
     ///
     /// As [`Delivery::ack`].
     pub fn reject(self, requeue: bool) -> Result<(), Error> {
-        self.send(&basic::Reject { delivery_tag: self.delivery_tag, requeue })
+        self.settle(false, &basic::Reject { delivery_tag: self.delivery_tag, requeue })
     }
 
     /// What was consumed with `no_ack` is settled already: the server would take offence.
-    fn send<M: amqp091::types::Method>(&self, method: &M) -> Result<(), Error> {
+    fn settle<M: Method>(&self, multiple: bool, method: &M) -> Result<(), Error> {
         if self.no_ack {
             return Ok(());
         }
-        self.channel.with(|core| core.send(self.channel.key, method))
+        let Self { channel, delivery_tag, .. } = self;
+        channel.with(|core| core.settle(channel.key, *delivery_tag, multiple, method))
     }
 }

@@ -13,6 +13,7 @@ use amqp091::protocol_header::ProtocolHeader;
 use amqp091::types::{EncodeError, MethodError, MethodId, ShortStr, TooLong};
 use thiserror::Error;
 
+use crate::publish::PublishError;
 use crate::uri::UriError;
 
 /// Any failure of this crate.
@@ -69,6 +70,21 @@ pub enum Error {
     /// An argument or property has no encoding; nothing was sent.
     #[error("can't encode: {0}")]
     Encode(#[from] EncodeError),
+    /// A method's arguments or a message's properties take more octets than the negotiated frame-max
+    /// lets one frame have, and can't be split; nothing was sent. (RabbitMQ would close the whole
+    /// connection.)
+    #[error("{what} takes a frame of {octets} octets, frame-max is {frame_max}")]
+    FrameTooLarge {
+        /// The method, or the message's properties.
+        what: &'static str,
+        /// Octets of the frame.
+        octets: usize,
+        /// The negotiated frame-max, octets.
+        frame_max: u32,
+    },
+    /// A published message wasn't confirmed.
+    #[error(transparent)]
+    Publish(Box<PublishError>),
     /// The consumer tag is in use on this channel; nothing was sent. (RabbitMQ would close the whole
     /// connection.)
     #[error("consumer tag \"{tag}\" is in use on this channel")]
@@ -112,11 +128,23 @@ impl Error {
             Self::Connect(ConnectError::Refused { .. }) | Self::ConsumerCancelled { .. } => {
                 Initiator::Server
             }
-            Self::Uri(_) | Self::Option { .. } | Self::Argument { .. } | Self::Encode(_) => {
-                Initiator::User
-            }
+            Self::Uri(_)
+            | Self::Option { .. }
+            | Self::Argument { .. }
+            | Self::Encode(_)
+            | Self::FrameTooLarge { .. } => Initiator::User,
+            Self::Publish(error) => match &**error {
+                PublishError::Unknown(error) => error.initiator(),
+                PublishError::Returned(_) | PublishError::Nacked => Initiator::Server,
+            },
             _ => Initiator::Library,
         }
+    }
+}
+
+impl From<PublishError> for Error {
+    fn from(error: PublishError) -> Self {
+        Self::Publish(Box::new(error))
     }
 }
 

@@ -286,6 +286,9 @@ impl ConnectOptions {
         if self.mechanisms.is_empty() {
             return wrong("mechanisms", "must name at least one");
         }
+        if self.user.contains('\0') || self.password.expose().contains('\0') {
+            return wrong("credentials", "must not contain NUL");
+        }
         if self.virtual_host.len() > ShortStr::MAX_LEN {
             return wrong("virtual_host", "must be at most 255 octets");
         }

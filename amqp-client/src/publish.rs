@@ -114,7 +114,7 @@ impl<'a> Publish<'a> {
             let routing_key = argument("routing_key", routing_key)?;
             let method =
                 basic::Publish { exchange, routing_key, mandatory: false, immediate: false };
-            Ok(Message { method, properties: None, body, watched })
+            Ok(Message { method, properties: None, body, persistent: false, watched })
         });
         Self { channel, message }
     }
@@ -123,6 +123,15 @@ impl<'a> Publish<'a> {
     pub fn properties(mut self, properties: &'a basic::Properties) -> Self {
         if let Ok(message) = &mut self.message {
             message.properties = Some(properties);
+        }
+        self
+    }
+
+    /// Asks the server to keep the message over a restart, in queues that are durable themselves:
+    /// delivery mode 2, whatever the properties say.
+    pub fn persistent(mut self, persistent: bool) -> Self {
+        if let Ok(message) = &mut self.message {
+            message.persistent = persistent;
         }
         self
     }
@@ -162,8 +171,10 @@ impl Publishing<'_> {
             // Polling again after the end must not publish again.
             return Poll::Pending;
         }
-        let result = match &self.message {
+        let result = match &mut self.message {
             Ok(message) => {
+                // Copied before the connection's lock is taken.
+                message.body.keep_if_large();
                 let (key, waiter) = (self.channel.key, &mut self.waiter);
                 self.channel.with(|core| core.poll_publish(key, message, waiter, cx))
             }

@@ -1,5 +1,6 @@
 //! The connection's state as its handles and its task share it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
@@ -9,12 +10,10 @@ use crate::error::CloseReason;
 
 /// The core behind its lock. The lock is held for the time of one command or one batch of input,
 /// never across an await, and wakers are called after it is released.
-#[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     core: Core,
     /// The driver's waker, while it sleeps.
@@ -36,11 +35,13 @@ impl Shared {
         let result = command(&mut state.core);
         let wake_driver = state.core.attention || (state.core.has_output() && !state.writing);
         let driver = if wake_driver { state.driver.take() } else { None };
-        if driver.is_none() && state.core.wakes.is_empty() {
+        let discarded = state.core.take_discarded();
+        if driver.is_none() && state.core.wakes.is_empty() && discarded.is_empty() {
             return result;
         }
         let wakes = std::mem::take(&mut state.core.wakes);
         drop(state);
+        drop(discarded);
         wakes.into_iter().chain(driver).for_each(Waker::wake);
         result
     }
@@ -51,7 +52,9 @@ impl Shared {
         let mut state = self.lock();
         let result = step(&mut state.core);
         std::mem::swap(&mut state.core.wakes, wakes);
+        let discarded = state.core.take_discarded();
         drop(state);
+        drop(discarded);
         wakes.drain(..).for_each(Waker::wake);
         result
     }
@@ -73,6 +76,13 @@ impl Shared {
     /// A panic elsewhere can't leave the core half-changed in a way that matters more than going on.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Every handle holds this: what the program publishes and receives is not for its logs.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
     }
 }
 

@@ -28,11 +28,11 @@ pub(crate) struct Uri {
 #[non_exhaustive]
 pub enum UriError {
     /// It doesn't begin with `amqp://`.
-    #[error("AMQP URI: the scheme is {found:?}, expected amqp://")]
-    Scheme {
-        /// What stands before `://`.
-        found: String,
-    },
+    #[error("AMQP URI: the scheme isn't amqp://")]
+    Scheme,
+    /// A `/` or `?` stands in the user or password as it is.
+    #[error("AMQP URI: '/', '?' and '@' in user and password are written %2f, %3f and %40")]
+    Credentials,
     /// It begins with `amqps://`.
     #[error("AMQP URI: amqps:// (TLS) is not supported yet, only amqp://")]
     Tls,
@@ -82,7 +82,11 @@ impl Uri {
             return Err(UriError::Tls);
         }
         if !scheme.eq_ignore_ascii_case("amqp") {
-            return Err(UriError::Scheme { found: scheme.to_owned() });
+            return Err(UriError::Scheme);
+        }
+        // Before any part is taken for what it isn't, and shown.
+        if rest.find(['/', '?']).is_some_and(|end| rest[end..].contains('@')) {
+            return Err(UriError::Credentials);
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = match rest.split_once('/') {
@@ -250,7 +254,16 @@ mod tests {
     #[test]
     fn mistakes_are_named_and_hold_no_password() {
         for (text, expected) in [
-            ("http://h", "AMQP URI: the scheme is \"http\", expected amqp://"),
+            ("http://h", "AMQP URI: the scheme isn't amqp://"),
+            ("u:secret@h", "AMQP URI: the scheme isn't amqp://"),
+            (
+                "amqp://u:sec/ret@h",
+                "AMQP URI: '/', '?' and '@' in user and password are written %2f, %3f and %40",
+            ),
+            (
+                "amqp://u:sec?ret@h",
+                "AMQP URI: '/', '?' and '@' in user and password are written %2f, %3f and %40",
+            ),
             ("amqps://h", "AMQP URI: amqps:// (TLS) is not supported yet, only amqp://"),
             ("amqp://u:sec%ret@h", "AMQP URI: bad percent-encoding in the password"),
             ("amqp://h:0", "AMQP URI: the port is \"0\", expected a number from 1 to 65535"),

@@ -22,7 +22,7 @@ pub(crate) struct ChannelKey(usize);
 pub(crate) struct Channel {
     pub(crate) number: u16,
     pub(crate) state: State,
-    /// Replies that are due, in the order of their requests.
+    /// Replies that are due, in the order of their requests; they may come in another.
     pub(crate) due: VecDeque<Due>,
     pub(crate) assembler: Assembler,
     /// The method whose content is being put together.
@@ -34,6 +34,8 @@ pub(crate) struct Channel {
     pub(crate) confirming: bool,
     /// Whether the server lets us publish: `channel.flow`.
     pub(crate) flow: bool,
+    /// The highest delivery tag that was settled together with all before it.
+    pub(crate) settled_through: u64,
     /// Whether the handle is dropped: the state goes with the channel.
     pub(crate) released: bool,
 }
@@ -66,6 +68,10 @@ pub(crate) enum Then {
     Nothing,
     /// The channel is open.
     Open,
+    /// This consumer has started.
+    Consume {
+        tag: ShortStr,
+    },
     /// No more deliveries come for this consumer.
     Cancel {
         tag: ShortStr,
@@ -106,6 +112,7 @@ impl Channel {
             confirms: None,
             confirming: false,
             flow: true,
+            settled_through: 0,
             released: false,
         }
     }
@@ -116,6 +123,13 @@ impl Channel {
             State::Opening | State::Open => Ok(()),
             State::Closing(reason) | State::Closed(reason) => Err(self.closed(reason)),
         }
+    }
+
+    /// Whether the server has yet to say that the consumer `tag` has started.
+    pub(crate) fn is_starting(&self, tag: &ShortStr) -> bool {
+        self.due
+            .iter()
+            .any(|due| matches!(&due.then, Then::Consume { tag: starting } if starting == tag))
     }
 
     /// Whether the answer to a cancel of `tag` is still due. It would end a new consumer of that tag.

@@ -213,13 +213,14 @@ impl Core {
     pub(super) fn channel_closed_by_server(&mut self, key: ChannelKey, close: channel::Close) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let number = channel.number;
-        self.output.abandon(number);
+        let abandoned = self.output.abandon(number);
         let _ =
             self.output.channel(number, |out| encode::method(out, number, &channel::CloseOk {}));
         let channel::Close { reply_code, reply_text, class_id, method_id } = close;
         let close = ServerClose::new(reply_code, reply_text, class_id, method_id);
         let reason = Arc::new(CloseReason::ByServer(close));
-        if matches!(channel.state, State::Closing(_)) {
+        // A close of ours that was still waiting behind a body was given up with the rest.
+        if matches!(channel.state, State::Closing(_)) && !abandoned {
             // Both closes cross: the server answers ours too, and only then is the number free. What
             // is still unconfirmed then has failed for the server's reason, not for ours.
             channel.state = State::Closing(reason);
@@ -237,7 +238,10 @@ impl Core {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let State::Closing(reason) = &channel.state else { return };
         let (number, reason) = (channel.number, Arc::clone(reason));
-        if let Some(due) = channel.due.pop_front() {
+        // Where both closes crossed, the caller learns of the server's: `end_channel` tells.
+        if !matches!(*reason, CloseReason::ByServer(_))
+            && let Some(due) = channel.due.pop_front()
+        {
             let answer = Ok(Answer::Method(channel::CloseOk {}.into()));
             self.calls.finish(due.call, answer, &mut self.wakes);
         }

@@ -1,5 +1,6 @@
 //! What comes from the server: octets to frames, frames to whoever waits for them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use amqp091::content::{Content, ContentError, ContentHeader, RawProperties};
@@ -9,7 +10,7 @@ use amqp091::types::{Decode, Method, MethodError, Reader, ShortStr};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::calls::Answer;
-use super::channels::{Carrier, Destination, State, Then};
+use super::channels::{Carrier, Destination, Due, State, Then};
 use super::confirms::Verdict;
 use super::consumers::{End, Incoming};
 use super::handshake::{Progress, server_close};
@@ -89,7 +90,7 @@ impl Core {
             FrameKind::Method if channel == 0 => {
                 self.handle_connection(ToClient::from_payload(payload)?, now)
             }
-            FrameKind::Method => self.handle_method(channel, payload),
+            FrameKind::Method => self.handle_method(channel, payload, now),
             FrameKind::Header => self.handle_header(channel, payload, now),
             FrameKind::Body => {
                 let body = copy_out(&mut self.arena, payload);
@@ -151,7 +152,12 @@ impl Core {
         Ok(())
     }
 
-    fn handle_method(&mut self, number: u16, payload: &[u8]) -> Result<(), Violation> {
+    fn handle_method(
+        &mut self,
+        number: u16,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), Violation> {
         let key = self.key_of(number)?;
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         channel
@@ -200,7 +206,7 @@ impl Core {
                 self.channel_close_answered(key);
                 Ok(())
             }
-            reply => self.handle_reply(key, reply),
+            reply => self.handle_reply(key, reply, now),
         }
     }
 
@@ -258,22 +264,40 @@ impl Core {
         }
     }
 
-    /// A method that isn't the server's own initiative must be the reply that is due next.
-    fn handle_reply(&mut self, key: ChannelKey, reply: ToClient) -> Result<(), Violation> {
+    /// A method that isn't the server's own initiative must be a reply that is due. Replies of one kind
+    /// come in the order of their requests; but in RabbitMQ it is the queue that answers
+    /// `basic.consume` and `basic.cancel`, and the channel, or another queue, may be faster.
+    fn handle_reply(
+        &mut self,
+        key: ChannelKey,
+        reply: ToClient,
+        now: Instant,
+    ) -> Result<(), Violation> {
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         let id = reply.id();
-        let is_due = channel.due.front().is_some_and(|due| due.replies.contains(&id));
-        if !is_due {
+        let is_answered = |due: &Due| match (&due.then, &reply) {
+            (Then::Consume { tag }, ToClient::BasicConsumeOk(ok)) => *tag == ok.consumer_tag,
+            (Then::Cancel { tag }, ToClient::BasicCancelOk(ok)) => *tag == ok.consumer_tag,
+            _ => due.replies.contains(&id),
+        };
+        let place = channel.due.iter().position(is_answered);
+        let Some(due) = place.and_then(|place| channel.due.remove(place)) else {
             return match channel.state {
                 // Replies to what was asked before we closed the channel are nobody's.
                 State::Closing(_) if reply.has_content() => self.begin_content(key, None),
                 State::Closing(_) => Ok(()),
                 _ => Err(Violation::Unexpected { channel: channel.number, method: id }),
             };
-        }
-        let Some(due) = channel.due.pop_front() else { return Ok(()) };
+        };
         match due.then {
             Then::Nothing => {}
+            Then::Consume { tag } => {
+                let destination = channel.subscriptions.destination(&tag);
+                if matches!(destination, Some(Destination::Requeue { .. })) {
+                    // Its handle was dropped before it had started.
+                    self.cancel_unawaited(key, &tag, now);
+                }
+            }
             Then::Open => channel.state = State::Open,
             Then::Cancel { tag } => self.end_subscription(key, &tag, End::Cancelled),
             Then::Get { no_ack } => {
@@ -331,8 +355,16 @@ impl Core {
                 let is_return = matches!(channel.carrier, Some(Carrier::Return(_)));
                 let reason = CloseReason::BodyTooLarge { body_size, limit };
                 let reply_code = ReplyCode::CONTENT_TOO_LARGE;
-                if let Ok(call) = self.close_channel(key, reason, reply_code, now) {
-                    let _ = self.calls.abandon(call);
+                match self.close_channel(key, reason.clone(), reply_code, now) {
+                    Ok(call) => {
+                        let _ = self.calls.abandon(call);
+                    }
+                    Err(_) => {
+                        // The connection is closing already. The rest of the body is skipped.
+                        if let Some(channel) = self.channels.get_mut(key) {
+                            channel.state = State::Closing(Arc::new(reason));
+                        }
+                    }
                 }
                 if is_return
                     && let Err(error) = self.check_channel(key)

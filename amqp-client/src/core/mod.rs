@@ -10,7 +10,8 @@
 //!   done yet says so and notes who waits.
 //! - `poll_*`: whether an answer is there.
 //!
-//! After each of these the shell takes [`Core::wakes`] and wakes them, outside its lock.
+//! After each of these the shell takes [`Core::wakes`] and wakes them, and lets go of
+//! [`Core::take_discarded`], outside its lock.
 
 mod calls;
 mod channels;
@@ -49,7 +50,7 @@ use self::channels::{Carrier, Channels, Destination, Due, Subscription, Then};
 use self::consumers::Consumers;
 use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
-use self::output::Output;
+use self::output::{Item, Output, check_frame};
 use self::waiters::Waiters;
 use crate::error::{CloseReason, ConnectError, Error};
 use crate::options::ConnectOptions;
@@ -161,6 +162,11 @@ impl Core {
         self.channels.get_mut(key).map_or(Ok(()), |channel| channel.check_open())
     }
 
+    /// What was dropped unwritten, for the shell to let go of outside its lock.
+    pub(crate) fn take_discarded(&mut self) -> Vec<Item> {
+        self.output.take_discarded()
+    }
+
     /// Whether there is something to write.
     pub(crate) fn has_output(&self) -> bool {
         self.output.len() > 0
@@ -187,15 +193,22 @@ impl Core {
     /// Whether the socket should be read: not while slow consumers hold more than they may, unless
     /// somebody waits for what only the socket can bring.
     pub(crate) fn wants_read(&mut self, now: Instant) -> bool {
-        let wants = self.has_room_for_deliveries()
-            || self.calls.any_waiting()
+        let is_awaited = self.calls.any_waiting()
             || !self.confirming.is_empty()
+            || self.publishers.any_waiting()
             || !matches!(self.phase, Phase::Open);
+        let wants = self.has_room_for_deliveries()
+            || (is_awaited && self.consumers.octets() < self.hard_delivery_limit());
         if wants && !self.reading {
             self.heartbeat.note_read(now);
         }
         self.reading = wants;
         wants
+    }
+
+    /// What deliveries may take in any case: whoever waits then waits for the consumers too.
+    fn hard_delivery_limit(&self) -> usize {
+        self.options.delivery_limit.max(1).saturating_mul(4)
     }
 
     fn has_room_for_deliveries(&self) -> bool {
@@ -343,7 +356,7 @@ impl Core {
         {
             return Err(Error::ConsumerTagInUse { tag });
         }
-        let call = self.request(key, consume, Then::Nothing, now)?;
+        let call = self.request(key, consume, Then::Consume { tag: tag.clone() }, now)?;
         let consumer = self.consumers.add();
         if let Some(channel) = self.channels.get_mut(key) {
             let to = Destination::Consumer(consumer);
@@ -359,15 +372,26 @@ impl Core {
         ShortStr::new(format!("ctag-{}", self.next_tag)).unwrap_or_default()
     }
 
-    /// Sends `basic.cancel`; after the reply the consumer ends, once what came is fetched.
+    /// Sends `basic.cancel`; after the reply the consumer ends, once what came is fetched. `None` when
+    /// it has ended already: its tag may be another consumer's by now.
     pub(crate) fn cancel(
         &mut self,
         key: ChannelKey,
+        consumer: ConsumerKey,
         tag: &ShortStr,
         now: Instant,
-    ) -> Result<CallId, Error> {
+    ) -> Result<Option<CallId>, Error> {
+        self.check_channel(key)?;
+        let ours = Some(Destination::Consumer(consumer));
+        let is_ours = self
+            .channels
+            .get_mut(key)
+            .is_some_and(|channel| channel.subscriptions.destination(tag) == ours);
+        if !is_ours {
+            return Ok(None);
+        }
         let cancel = basic::Cancel { consumer_tag: tag.clone(), no_wait: false };
-        self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now)
+        self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now).map(Some)
     }
 
     /// Sends a method that has no reply, such as an acknowledgement.
@@ -375,8 +399,12 @@ impl Core {
         self.check_channel(key)?;
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         let number = channel.number;
-        self.output.channel(number, |out| encode::method(out, number, method))?;
-        Ok(())
+        let frame_max = self.output.frame_max();
+        self.output.channel(number, |out| {
+            let begin = out.len();
+            encode::method(out, number, method)?;
+            check_frame(M::NAME, out.len() - begin, frame_max).inspect_err(|_| out.truncate(begin))
+        })
     }
 
     fn request<R: Request>(
@@ -446,6 +474,9 @@ impl Core {
         if is_active {
             channel.subscriptions.requeue(tag);
         }
+        // A cancel that overtakes the start of its consumer crashes RabbitMQ's channel, so one that is
+        // still starting is cancelled when it has started.
+        let is_starting = channel.is_starting(tag);
         let is_cancelling = channel.is_cancelling(tag);
         if let Some(Carrier::Deliver { to, .. }) = &mut channel.carrier
             && Some(*to) == ours
@@ -455,11 +486,8 @@ impl Core {
         }
         // There may be room for deliveries again.
         self.attention |= !self.reading;
-        if is_active
-            && !is_cancelling
-            && let Ok(call) = self.cancel(key, tag, now)
-        {
-            let _ = self.calls.abandon(call);
+        if is_active && !is_starting && !is_cancelling {
+            self.cancel_unawaited(key, tag, now);
         }
         if !no_ack {
             let queued = queued.into_iter().map(|incoming| incoming.delivery_tag);
@@ -469,8 +497,37 @@ impl Core {
         }
     }
 
+    /// Cancels a consumer that nobody holds any more.
+    fn cancel_unawaited(&mut self, key: ChannelKey, tag: &ShortStr, now: Instant) {
+        let cancel = basic::Cancel { consumer_tag: tag.clone(), no_wait: false };
+        if let Ok(call) = self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now) {
+            self.calls.abandon(call);
+        }
+    }
+
+    /// Settles one delivery, or with `multiple` all up to it. What an earlier `multiple` has settled
+    /// is not settled again: the server would close the channel.
+    pub(crate) fn settle<M: Method>(
+        &mut self,
+        key: ChannelKey,
+        delivery_tag: u64,
+        multiple: bool,
+        method: &M,
+    ) -> Result<(), Error> {
+        self.check_channel(key)?;
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        if delivery_tag <= channel.settled_through {
+            return Ok(());
+        }
+        if multiple {
+            channel.settled_through = delivery_tag;
+        }
+        self.send(key, method)
+    }
+
     /// Sends a delivery back to its queue. On a closed channel the server has done so itself.
     fn requeue(&mut self, key: ChannelKey, delivery_tag: u64) {
-        let _ = self.send(key, &basic::Reject { delivery_tag, requeue: true });
+        let reject = basic::Reject { delivery_tag, requeue: true };
+        let _ = self.settle(key, delivery_tag, false, &reject);
     }
 }

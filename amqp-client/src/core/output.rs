@@ -12,6 +12,8 @@ use std::io::IoSlice;
 use amqp091::{encode, protocol::constants};
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::error::Error;
+
 /// Bodies from this many octets on are written from where they lie; copying a smaller one costs less
 /// than a slice of its own in a vectored write.
 pub(crate) const LARGE_BODY: usize = 16 * 1024;
@@ -22,6 +24,14 @@ const TAKE_BODIES: usize = 256 * 1024;
 
 /// A buffer that grew beyond this for a burst is given back when it is empty.
 const KEEP_CAPACITY: usize = 256 * 1024;
+
+/// Fails if a frame of so many octets, which can't be split, is larger than the server accepts.
+pub(crate) fn check_frame(what: &'static str, octets: usize, frame_max: u32) -> Result<(), Error> {
+    if frame_max != 0 && octets > frame_max as usize {
+        return Err(Error::FrameTooLarge { what, octets, frame_max });
+    }
+    Ok(())
+}
 
 /// What waits to be written.
 #[derive(Debug)]
@@ -34,6 +44,8 @@ pub(crate) struct Output {
     backlog_octets: usize,
     /// Written when all else is: `connection.close`.
     last_words: BytesMut,
+    /// See [`take_discarded`](Self::take_discarded).
+    discarded: Vec<Item>,
     frame_max: u32,
 }
 
@@ -42,8 +54,9 @@ pub(crate) struct Output {
 #[derive(Debug, Default)]
 struct Backlog(VecDeque<Item>);
 
+/// A piece of a backlog.
 #[derive(Debug)]
-enum Item {
+pub(crate) enum Item {
     Body(Bytes),
     Frames(BytesMut),
 }
@@ -65,6 +78,7 @@ impl Output {
             turns: VecDeque::new(),
             backlog_octets: 0,
             last_words: BytesMut::new(),
+            discarded: Vec::new(),
             frame_max,
         }
     }
@@ -127,13 +141,16 @@ impl Output {
     }
 
     /// Drops what `channel` has queued, except the rest of a body whose method is on its way: a
-    /// content must be finished before the channel's close is answered.
-    pub(crate) fn abandon(&mut self, channel: u16) {
-        if let Some(Backlog(items)) = self.backlogs.get_mut(&channel) {
-            for item in items.drain(1..) {
-                self.backlog_octets -= item.len();
-            }
+    /// content must be finished before the channel's close is answered. Returns whether that was
+    /// anything; if so, the last frame of all was among it.
+    pub(crate) fn abandon(&mut self, channel: u16) -> bool {
+        let Some(Backlog(items)) = self.backlogs.get_mut(&channel) else { return false };
+        let before = self.discarded.len();
+        for item in items.drain(1..) {
+            self.backlog_octets -= item.len();
+            self.discarded.push(item);
         }
+        self.discarded.len() > before
     }
 
     /// Queues the last frame of all, written when everything before it is.
@@ -143,7 +160,16 @@ impl Output {
 
     /// Drops everything that waits: the server has closed the connection and reads no more of it.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.frame_max);
+        let backlogs = std::mem::take(&mut self.backlogs);
+        let mut discarded = std::mem::take(&mut self.discarded);
+        discarded.extend(backlogs.into_values().flat_map(|Backlog(items)| items));
+        *self = Self { discarded, ..Self::new(self.frame_max) };
+    }
+
+    /// What was dropped unwritten. Bodies are the caller's, and dropping the last handle of one may run
+    /// the caller's code: that must happen outside the shell's lock.
+    pub(crate) fn take_discarded(&mut self) -> Vec<Item> {
+        std::mem::take(&mut self.discarded)
     }
 
     /// Moves what is due to `transmit`, which must be empty.

@@ -3,17 +3,18 @@
 
 use std::task::{Context, Poll};
 
-use amqp091::content::RawProperties;
 use amqp091::encode;
 use amqp091::protocol::{basic, confirm};
-use amqp091::types::EncodeError;
 use bytes::{Bytes, BytesMut};
 
 use super::confirms::{Confirms, Fingerprint};
-use super::output::LARGE_BODY;
+use super::output::{LARGE_BODY, check_frame};
 use super::{ChannelKey, ConfirmKey, Core, WaiterKey};
 use crate::error::Error;
 use crate::publish::{Body, Outcome};
+
+/// The delivery mode of a message that survives a restart of the server in a durable queue.
+const PERSISTENT: u8 = 2;
 
 /// What is published, as its caller holds it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Message<'a> {
     pub(crate) method: basic::Publish,
     pub(crate) properties: Option<&'a basic::Properties>,
     pub(crate) body: Body<'a>,
+    /// Whether its delivery mode is "persistent", whatever the properties say.
+    pub(crate) persistent: bool,
     /// Whether somebody waits for the outcome; else the channel need not be in confirm mode.
     pub(crate) watched: bool,
 }
@@ -38,6 +41,8 @@ impl Core {
             Ok(Some(published)) => Poll::Ready(Ok(published)),
             Ok(None) => {
                 self.publishers.wait(waiter, cx.waker());
+                // The server's leave to publish can only come if the socket is read.
+                self.attention |= !self.reading;
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
@@ -72,7 +77,7 @@ impl Core {
         let frame_max = self.output.frame_max();
         self.output.channel(number, |out| {
             let begin = out.len();
-            let encoded = encode_message(out, number, message, select_confirms);
+            let encoded = encode_message(out, number, message, select_confirms, frame_max);
             if encoded.is_err() {
                 out.truncate(begin);
             } else if !is_large {
@@ -139,24 +144,39 @@ fn encode_message(
     number: u16,
     message: &Message<'_>,
     select_confirms: bool,
-) -> Result<(), EncodeError> {
+    frame_max: u32,
+) -> Result<(), Error> {
     if select_confirms {
         // Without an answer to wait for: should the server refuse, it closes the channel.
         encode::method(out, number, &confirm::Select { no_wait: true })?;
     }
     encode::method(out, number, &message.method)?;
     let body_size = message.body.as_bytes().len() as u64;
+    let begin = out.len();
     match message.properties {
-        Some(properties) => encode::header(out, number, body_size, properties),
+        Some(properties) if message.persistent => {
+            let properties = properties.clone().with_delivery_mode(PERSISTENT);
+            encode::header(out, number, body_size, &properties)?;
+        }
+        Some(properties) => encode::header(out, number, body_size, properties)?,
         None => {
-            let none = RawProperties::default();
-            encode::raw_header(out, number, basic::CLASS_ID, body_size, none.as_bytes());
-            Ok(())
+            // Flags and values, encoded already.
+            let properties: &[u8] =
+                if message.persistent { &[0x10, 0, PERSISTENT] } else { &[0, 0] };
+            encode::raw_header(out, number, basic::CLASS_ID, body_size, properties);
         }
     }
+    check_frame("the message's properties", out.len() - begin, frame_max)
 }
 
 impl Body<'_> {
+    /// Copies a large body that is lent; a small one is copied when it is encoded.
+    pub(crate) fn keep_if_large(&mut self) {
+        if self.as_bytes().len() >= LARGE_BODY {
+            *self = Self::Owned(self.to_bytes());
+        }
+    }
+
     /// The body as a handle that outlives the caller's: copied only where the caller lent it.
     fn to_bytes(&self) -> Bytes {
         match self {

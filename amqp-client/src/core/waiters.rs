@@ -10,12 +10,14 @@ pub(crate) struct WaiterKey {
     round: u64,
 }
 
-/// The waiting tasks, in order of arrival.
+/// The waiting tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     /// Counts the wake-ups: a key from before the last one is void.
     round: u64,
     wakers: Vec<Option<Waker>>,
+    /// Places given up, to be taken again.
+    free: Vec<usize>,
 }
 
 impl Waiters {
@@ -25,26 +27,35 @@ impl Waiters {
             .filter(|key| key.round == self.round)
             .and_then(|key| self.wakers.get_mut(key.index));
         match place {
-            Some(place) => match place {
-                Some(known) => known.clone_from(waker),
-                None => *place = Some(waker.clone()),
-            },
-            None => {
-                *key = Some(WaiterKey { index: self.wakers.len(), round: self.round });
-                self.wakers.push(Some(waker.clone()));
+            Some(Some(known)) => known.clone_from(waker),
+            _ => {
+                let index = match self.free.pop() {
+                    Some(index) => {
+                        self.wakers[index] = Some(waker.clone());
+                        index
+                    }
+                    None => {
+                        self.wakers.push(Some(waker.clone()));
+                        self.wakers.len() - 1
+                    }
+                };
+                *key = Some(WaiterKey { index, round: self.round });
             }
         }
     }
 
+    /// Whether anybody waits.
+    pub(crate) fn any_waiting(&self) -> bool {
+        self.wakers.len() > self.free.len()
+    }
+
     /// Gives up a place: its future was dropped.
     pub(crate) fn forget(&mut self, key: WaiterKey) {
-        if key.round == self.round {
-            if let Some(place) = self.wakers.get_mut(key.index) {
-                *place = None;
-            }
-            while self.wakers.last().is_some_and(Option::is_none) {
-                self.wakers.pop();
-            }
+        if key.round == self.round
+            && let Some(place) = self.wakers.get_mut(key.index)
+            && place.take().is_some()
+        {
+            self.free.push(key.index);
         }
     }
 
@@ -53,6 +64,7 @@ impl Waiters {
         if !self.wakers.is_empty() {
             self.round += 1;
             wakes.extend(self.wakers.drain(..).flatten());
+            self.free.clear();
         }
     }
 }
@@ -83,11 +95,14 @@ mod tests {
         let (mut first, mut second) = (None, None);
         waiters.wait(&mut first, Waker::noop());
         waiters.wait(&mut second, Waker::noop());
-        waiters.forget(second.unwrap());
         waiters.forget(first.unwrap());
-        assert!(waiters.wakers.is_empty(), "places of the gone are reused");
+        assert!(waiters.any_waiting());
+        waiters.wait(&mut None, Waker::noop());
+        assert_eq!(waiters.wakers.len(), 2, "places of the gone are taken again");
+        waiters.forget(second.unwrap());
         let mut wakes = Vec::new();
         waiters.wake_all(&mut wakes);
-        assert!(wakes.is_empty());
+        assert_eq!(wakes.len(), 1);
+        assert!(!waiters.any_waiting());
     }
 }

@@ -1,1 +1,0 @@
-//! The core against a scripted server, in virtual time.

@@ -1,0 +1,33 @@
+//! The client against scripted servers, over in-memory pipes and loopback sockets: what no real broker
+//! does on demand, and what only a count of thousands would show.
+//!
+//! `peer` is a server that a test plays by hand; `robot` answers everything on its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "scripted/backpressure.rs"]
+mod backpressure;
+#[path = "scripted/cancellation.rs"]
+mod cancellation;
+#[path = "scripted/closing.rs"]
+mod closing;
+#[path = "scripted/confirms.rs"]
+mod confirms;
+#[path = "scripted/connecting.rs"]
+mod connecting;
+#[path = "scripted/consuming.rs"]
+mod consuming;
+#[path = "scripted/heartbeats.rs"]
+mod heartbeats;
+#[path = "scripted/peer.rs"]
+mod peer;
+#[path = "scripted/robot.rs"]
+mod robot;
+#[path = "scripted/runtimes.rs"]
+mod runtimes;
+#[path = "scripted/tuning.rs"]
+mod tuning;
