@@ -2,7 +2,7 @@
 
 use amqp091::bytes::Bytes;
 use amqp091::protocol::{basic, channel, confirm, connection, queue};
-use amqp091_client::{Channel, ConnectOptions, Connection, Error, Outcome};
+use amqp091_client::{Channel, ConnectOptions, Connection, Error, Outcome, ReplyCode};
 use tokio::io::DuplexStream;
 
 use crate::peer::{Peer, Received, TUNE, channel_code, connected_by, open_channel, within};
@@ -122,7 +122,8 @@ async fn crossing_closes_of_a_channel_are_both_answered() {
         peer.expect::<channel::CloseOk>().await;
         assert!(matches!(connection.channel().await, Err(Error::TooManyChannels { limit: 1 })));
         peer.send(1, &channel::CloseOk {}).await;
-        closing.await.unwrap().unwrap();
+        let error = closing.await.unwrap().unwrap_err();
+        assert_eq!(error.reply_code(), Some(ReplyCode::NOT_FOUND), "the server's reason is told");
         open_channel(&connection, &mut peer).await;
     })
     .await;

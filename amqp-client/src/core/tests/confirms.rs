@@ -280,14 +280,25 @@ fn a_channel_opened_in_a_dropped_ones_place_has_its_block_counted_once() {
 
 #[test]
 fn a_message_that_does_not_encode_takes_no_tag_and_leaves_nothing_behind() {
-    let (mut script, channel) = script();
-    let mut headers = FieldTable::new();
-    headers.insert(short("nan"), amqp091::types::Value::F64(f64::NAN));
-    let properties = basic::Properties::default().with_headers(headers);
+    let mut script = Script::open_with(ConnectOptions::default(), (0, 4096, 0));
+    let channel = script.channel();
+    let properties =
+        [f64::NAN.into(), amqp091::types::Value::from("long ".repeat(1000))].map(|value| {
+            basic::Properties::default().with_headers([(short("k"), value)].into_iter().collect())
+        });
     for body in [&b"small"[..], &[7; 100_000]] {
-        let message = Message { properties: Some(&properties), ..message("q", body) };
-        assert!(matches!(script.core.publish(channel, &message), Err(Error::Encode(_))));
-        assert_eq!(script.sent(), []);
+        for persistent in [false, true] {
+            let errors = [&properties[0], &properties[1]].map(|properties| {
+                let properties = Some(properties);
+                let message = Message { properties, persistent, ..message("q", body) };
+                script.core.publish(channel, &message).unwrap_err()
+            });
+            assert!(matches!(
+                errors,
+                [Error::Encode(_), Error::FrameTooLarge { octets: 5000.., frame_max: 4096, .. }]
+            ));
+            assert_eq!(script.sent(), []);
+        }
     }
     let place = script.publish(channel, "q", b"x");
     assert_eq!(place.delivery_tag, 1);

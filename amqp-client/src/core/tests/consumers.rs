@@ -12,12 +12,8 @@ fn script() -> (Script, ChannelKey) {
     (script, channel)
 }
 
-fn cancel(
-    script: &mut Script,
-    channel: ChannelKey,
-    consumer: ConsumerKey,
-    tag: &str,
-) -> CallId {
+/// Cancels the consumer of that tag.
+fn cancel(script: &mut Script, channel: ChannelKey, consumer: ConsumerKey, tag: &str) -> CallId {
     let now = script.now();
     let call = script.core.cancel(channel, consumer, &short(tag), now);
     call.expect("an open channel").expect("a consumer that hasn't ended")
@@ -258,55 +254,83 @@ fn a_dropped_consumer_without_acks_gives_nothing_back() {
 }
 
 #[test]
-fn a_consumer_dropped_before_its_consume_ok_is_cancelled() {
+fn a_consumer_dropped_before_its_consume_ok_is_cancelled_when_it_has_started() {
     let (mut script, channel) = script();
     let now = script.now();
     let (consumer, call) = script.core.consume(channel, &consume("c", false), now).unwrap();
     script.core.abandon_call(channel, call, true);
     release(&mut script, channel, consumer, "c", false, &[]);
-    // Not yet: a cancel that comes before the consumer has started crashes RabbitMQ's channel.
     assert_eq!(script.sent(), [sent(1, consume("c", false))]);
     script.method(1, basic::ConsumeOk { consumer_tag: short("c") });
-    assert_eq!(
-        script.sent(),
-        [sent(1, basic::Cancel { consumer_tag: short("c"), no_wait: false })]
-    );
+    let cancel = sent(1, basic::Cancel { consumer_tag: short("c"), no_wait: false });
+    assert_eq!(script.sent(), [cancel]);
     script.deliver(1, "c", 1, b"x");
     script.method(1, cancel_ok("c"));
     assert_eq!(script.sent(), [reject(1)]);
+    assert_eq!(script.core.next_deadline(script.now()), None);
+    script.consume(channel, 1, "c", false);
 }
 
 #[test]
-fn the_handle_of_an_ended_consumer_cancels_no_successor_of_its_tag() {
+fn a_consumer_that_has_ended_is_not_cancelled_again() {
     let (mut script, channel) = script();
-    let ended = script.consume(channel, 1, "c", false);
+    let consumer = script.consume(channel, 1, "c", false);
     server_cancels(&mut script, "c");
-    let successor = script.consume(channel, 1, "c", false);
+    let second = script.consume(channel, 1, "c", false);
     let now = script.now();
-    assert_eq!(script.core.cancel(channel, ended, &short("c"), now).unwrap(), None);
-    release(&mut script, channel, ended, "c", false, &[]);
+    assert!(matches!(script.core.cancel(channel, consumer, &short("c"), now), Ok(None)));
     assert_eq!(script.sent(), []);
     script.deliver(1, "c", 1, b"x");
-    assert_eq!(script.delivered(successor), [1]);
+    assert_eq!(script.delivered(second), [1]);
 }
 
 #[test]
-fn what_is_settled_together_with_others_is_not_settled_again() {
+fn answers_that_overtake_each_other_meet_their_own_requests() {
     let (mut script, channel) = script();
-    let first = script.consume(channel, 1, "a", false);
-    let second = script.consume(channel, 1, "b", false);
-    script.deliver(1, "a", 1, b"x");
-    script.deliver(1, "b", 2, b"x");
-    script.deliver(1, "a", 3, b"x");
-    assert_eq!(script.delivered(second), [2]);
-    let together = basic::Ack { delivery_tag: 2, multiple: true };
-    script.core.settle(channel, 2, true, &together).unwrap();
-    assert_eq!(script.sent(), [sent(1, together)]);
-    let alone = basic::Ack { delivery_tag: 1, multiple: false };
-    script.core.settle(channel, 1, false, &alone).unwrap();
-    assert_eq!(script.sent(), []);
-    release(&mut script, channel, first, "a", false, &[]);
-    assert_eq!(script.sent()[1..], [reject(3)]);
+    let now = script.now();
+    let (a, starting_a) = script.core.consume(channel, &consume("a", false), now).unwrap();
+    let (b, starting_b) = script.core.consume(channel, &consume("b", false), now).unwrap();
+    let qos = script.qos(channel);
+    script.method(1, basic::QosOk {});
+    assert!(script.answer(qos).is_ok());
+    script.method(1, basic::ConsumeOk { consumer_tag: short("b") });
+    assert!(script.answer(starting_b).is_ok());
+    assert!(script.poll_call(starting_a).is_pending());
+    script.deliver(1, "b", 1, b"x");
+    script.method(1, basic::ConsumeOk { consumer_tag: short("a") });
+    assert!(script.answer(starting_a).is_ok());
+    assert_eq!(script.delivered(b), [1]);
+    let cancels = [cancel(&mut script, channel, a, "a"), cancel(&mut script, channel, b, "b")];
+    script.method(1, cancel_ok("b"));
+    assert!(script.poll_call(cancels[0]).is_pending());
+    script.deliver(1, "a", 2, b"x");
+    assert_eq!(script.delivered(a), [2]);
+    assert!(matches!(script.deliveries(b), Poll::Ready(Err(End::Cancelled))));
+    script.method(1, cancel_ok("a"));
+    assert!(matches!(script.deliveries(a), Poll::Ready(Err(End::Cancelled))));
+}
+
+#[test]
+fn what_was_settled_with_others_is_not_settled_again() {
+    let (mut script, channel) = script();
+    let consumer = script.consume(channel, 1, "c", false);
+    (1..=5).for_each(|delivery_tag| script.deliver(1, "c", delivery_tag, b"x"));
+    let ack = |delivery_tag, multiple| basic::Ack { delivery_tag, multiple };
+    let mut settle = |delivery_tag, multiple| {
+        let method = ack(delivery_tag, multiple);
+        script.core.settle(channel, delivery_tag, multiple, &method).expect("an open channel");
+        script.sent()
+    };
+    assert_eq!(settle(2, false), [sent(1, ack(2, false))]);
+    assert_eq!(settle(3, true), [sent(1, ack(3, true))]);
+    for (delivery_tag, multiple) in [(1, false), (2, true), (3, false)] {
+        assert_eq!(settle(delivery_tag, multiple), []);
+    }
+    assert_eq!(settle(4, false), [sent(1, ack(4, false))]);
+    // What a dropped consumer gives back is told apart in the same way.
+    release(&mut script, channel, consumer, "c", false, &[1, 3]);
+    let cancel = sent(1, basic::Cancel { consumer_tag: short("c"), no_wait: false });
+    assert_eq!(script.sent()[..2], [cancel, reject(4)]);
 }
 
 #[test]

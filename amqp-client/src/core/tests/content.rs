@@ -1,5 +1,6 @@
 //! Contents: bodies of every size both ways, and frames that break the rules.
 
+use amqp091::protocol::queue;
 use amqp091::types::Value;
 
 use super::*;
@@ -84,13 +85,8 @@ fn lent_and_given_bodies_and_properties_go_out_alike() {
         let lent = Body::Borrowed(&octets);
         let given = Body::Owned(Bytes::copy_from_slice(&octets));
         let mut results = [lent, given].map(|body| {
-            let message = Message {
-                method: publish_to("q"),
-                properties: Some(&properties),
-                body,
-                persistent: false,
-                watched: false,
-            };
+            let properties = Some(&properties);
+            let message = Message { properties, body, watched: false, ..message("q", b"") };
             script.try_publish(channel, &message);
             script.sent()
         });
@@ -100,6 +96,82 @@ fn lent_and_given_bodies_and_properties_go_out_alike() {
         let expected = Sent::Header { channel: 1, body_size, properties: encoded.clone() };
         assert_eq!(first[1], expected);
     }
+}
+
+#[test]
+fn persistent_is_a_delivery_mode_whatever_the_properties_say() {
+    let (mut script, channel, _) = script();
+    let mut send = |properties: Option<&basic::Properties>, persistent| {
+        let message = Message { properties, persistent, watched: false, ..message("q", b"x") };
+        script.try_publish(channel, &message);
+        match script.sent().remove(1) {
+            Sent::Header { properties: Octets(octets), .. } => octets,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(send(None, false), [0, 0]);
+    assert_eq!(send(None, true), [0x10, 0, 2]);
+    let properties = basic::Properties::default().with_content_type(short("t"));
+    assert_eq!(send(Some(&properties), true), [0x90, 0, 1, b't', 2]);
+    let transient = properties.with_delivery_mode(1);
+    assert_eq!(send(Some(&transient), false), [0x90, 0, 1, b't', 1]);
+    assert_eq!(send(Some(&transient), true), [0x90, 0, 1, b't', 2]);
+}
+
+#[test]
+fn a_message_is_persistent_whatever_its_properties_say() {
+    let properties = basic::Properties::default().with_content_type(short("text"));
+    let transient = properties.clone().with_delivery_mode(1);
+    let with_type = [&[0x90, 0, 4][..], b"text", &[2]].concat();
+    for (given, expected) in [
+        (None, vec![0x10, 0, 2]),
+        (Some(&properties), with_type.clone()),
+        (Some(&transient), with_type),
+    ] {
+        let (mut script, channel, _) = script();
+        let (method, body) = (publish_to("q"), Body::Borrowed(b""));
+        let message = Message { method, properties: given, body, persistent: true, watched: false };
+        script.try_publish(channel, &message);
+        let header = Sent::Header { channel: 1, body_size: 0, properties: Octets(expected) };
+        assert_eq!(script.sent()[1], header);
+    }
+}
+
+/// RabbitMQ closes the connection over a frame that is too large, and these can't be split.
+#[test]
+fn what_takes_more_than_a_frame_is_refused_and_nothing_is_sent() {
+    let (mut script, channel, _) = script();
+    let largest = FRAME_MAX as usize - 8;
+    // Around the string: ids; reserved, name, bits, table length; key, tag, string length.
+    let around = 4 + (2 + 2 + 1 + 4) + (2 + 1 + 4);
+    for (fits, len) in [(true, largest - around), (false, largest - around + 1)] {
+        let arguments = [(short("k"), Value::LongStr(vec![b'x'; len].into()))];
+        let declare = queue::Declare {
+            queue: short("q"),
+            arguments: arguments.into_iter().collect(),
+            ..Default::default()
+        };
+        let now = script.now();
+        match script.core.call(channel, &declare, now) {
+            Ok(_) => assert!(fits),
+            Err(Error::FrameTooLarge { what, octets, frame_max }) => {
+                assert!(!fits);
+                assert_eq!((what, octets, frame_max), ("queue.declare", largest + 9, FRAME_MAX));
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        assert_eq!(script.sent().len(), usize::from(fits));
+    }
+    let headers = [(short("k"), Value::LongStr(vec![b'x'; largest].into()))];
+    let properties = basic::Properties::default().with_headers(headers.into_iter().collect());
+    let mut message = message("q", b"x");
+    message.properties = Some(&properties);
+    let error = script.core.publish(channel, &message).unwrap_err();
+    assert!(matches!(error, Error::FrameTooLarge { what: "the message's properties", .. }));
+    assert_eq!(script.sent(), [], "not even the method, nor confirm.select");
+    message.properties = None;
+    script.core.publish(channel, &message).unwrap();
+    assert_eq!(script.sent().len(), 4, "confirm.select, method, header, body");
 }
 
 #[test]
@@ -389,14 +461,36 @@ fn lies_in_read_buffer(script: &mut Script, consumer: ConsumerKey, size: usize) 
 }
 
 #[test]
+fn bodies_given_up_are_let_go_by_the_shell_not_by_the_core() {
+    for by_channel in [true, false] {
+        let (mut script, channel, _) = script();
+        script.writable = false;
+        let bodies = [1, 2].map(|octet| Bytes::from(vec![octet; 2 * LARGE_BODY]));
+        for body in &bodies {
+            let message = Message { body: body.clone().into(), ..message("q", b"") };
+            script.try_publish(channel, &message);
+        }
+        match by_channel {
+            true => script.method(1, channel_close(ReplyCode::NOT_FOUND)),
+            false => script.method(0, connection_close(ReplyCode::CONNECTION_FORCED)),
+        }
+        assert!(!bodies[1].is_unique());
+        drop(script.core.take_discarded());
+        assert!(bodies[1].is_unique());
+        // The first is sent to its end if only the channel is gone.
+        assert_eq!(bodies[0].is_unique(), !by_channel);
+    }
+}
+
+#[test]
 fn a_body_of_64_mib_goes_both_ways() {
     let size = 64 << 20;
     let mut script = Script::open();
     let channel = script.channel();
     let consumer = script.consume(channel, 1, "c", false);
     let octets = Bytes::from(vec![7; size]);
-    let (method, body) = (publish_to("q"), Body::Owned(octets.clone()));
-    let message = Message { method, properties: None, body, persistent: false, watched: false };
+    let body = Body::Owned(octets.clone());
+    let message = Message { body, watched: false, ..message("q", b"") };
     script.try_publish(channel, &message);
     let mut frames = method_frame(1, &delivery("c", 1));
     frames.extend(header_frame(1, size as u64, &[0, 0]));
@@ -417,13 +511,7 @@ fn a_body_of_64_mib_goes_both_ways() {
 fn a_given_large_body_is_not_copied_on_its_way_out() {
     let (mut script, channel, _) = script();
     let body = Bytes::from(body(LARGE_BODY));
-    let message = Message {
-        method: publish_to("q"),
-        properties: None,
-        body: body.clone().into(),
-        persistent: false,
-        watched: false,
-    };
+    let message = Message { body: body.clone().into(), ..message("q", b"") };
     script.try_publish(channel, &message);
     drop(message);
     assert!(!body.is_unique(), "the output holds it");

@@ -161,6 +161,22 @@ fn a_dropped_wait_is_not_woken_and_wakes_no_other_too_late() {
 }
 
 #[test]
+fn who_waits_again_takes_no_others_place() {
+    let (mut script, channel) = script();
+    script.method(0, blocked());
+    let mut first = Waiting::begin(&mut script, channel);
+    script.method(0, connection::Unblocked {});
+    script.method(0, blocked());
+    let mut second = Waiting::begin(&mut script, channel);
+    assert!(first.alarm.rang() && first.poll(&mut script).is_none());
+    script.method(0, connection::Unblocked {});
+    for waiting in [&mut first, &mut second] {
+        assert!(waiting.alarm.rang());
+        assert!(waiting.poll(&mut script).is_some());
+    }
+}
+
+#[test]
 fn the_end_of_its_channel_or_connection_ends_a_wait() {
     for case in 0..5 {
         let (mut script, channel) = script();
@@ -186,6 +202,7 @@ fn the_end_of_its_channel_or_connection_ends_a_wait() {
 fn a_published_message_makes_the_shell_look_for_its_deadline_even_if_the_socket_is_stuck() {
     let (mut script, channel) = script();
     script.writable = false;
+    script.core.attention = false;
     script.publish(channel, "q", b"x");
     assert!(script.core.attention);
     assert_eq!(script.core.next_deadline(script.now()), Some(script.now() + 30 * SECOND));
@@ -263,6 +280,39 @@ fn who_waits_for_what_only_the_socket_can_bring_has_it_read() {
     let now = script.now();
     script.core.close(CloseReason::ByUser, now);
     assert!(script.core.attention && script.core.wants_read(script.now()));
+}
+
+#[test]
+fn even_then_deliveries_have_a_limit() {
+    let (mut script, channel, consumer) = not_reading(true);
+    script.qos(channel);
+    script.publish(channel, "q", b"x");
+    let mut delivery_tag = 1;
+    while script.core.wants_read(script.now()) {
+        delivery_tag += 1;
+        script.deliver(1, "c", delivery_tag, &[1; 500]);
+        assert!(delivery_tag < 100, "a flood of deliveries has no limit");
+    }
+    assert!(delivery_tag > 2, "a bit more is read than for nobody");
+    script.delivered(consumer);
+    assert!(script.core.wants_read(script.now()));
+}
+
+#[test]
+fn deliveries_have_a_limit_whoever_waits() {
+    let (mut script, channel, consumer) = not_reading(true);
+    let place = script.publish(channel, "q", b"x");
+    let mut delivered = 1;
+    while script.core.wants_read(script.now()) {
+        delivered += 1;
+        script.deliver(1, "c", delivered, &[1; 1000]);
+        assert!(delivered < 10, "four times the limit is enough");
+    }
+    assert!(delivered > 2, "what is waited for may be just behind");
+    script.delivered(consumer);
+    assert!(script.core.wants_read(script.now()));
+    script.ack(1, 1, false);
+    assert_eq!(script.outcomes(channel, &[place]), "C");
 }
 
 #[test]

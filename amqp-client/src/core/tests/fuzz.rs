@@ -16,7 +16,7 @@ enum Step {
     Call(usize),
     Get(usize, bool),
     Consume(usize, u8, bool),
-    Cancel(usize, u8),
+    Cancel(usize),
     Publish(usize, bool, bool, usize),
     CloseChannel(usize),
     ReleaseChannel(usize),
@@ -28,8 +28,9 @@ enum Step {
     Close,
     /// The server says something, in its place unless it is wild.
     Server(u16, Say, bool),
-    /// The server answers some of the client's requests on a channel.
-    Answer(u16, usize),
+    /// The server answers some of the client's requests on a channel. A queue, which answers for its
+    /// consumers, may be slow.
+    Answer(u16, usize, bool),
     Advance(u64),
     Writable(bool),
     TakeOnce,
@@ -76,7 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => n().prop_map(Step::Call),
         2 => (n(), any::<bool>()).prop_map(|(c, no_ack)| Step::Get(c, no_ack)),
         4 => (n(), 0..2u8, any::<bool>()).prop_map(|(c, tag, no_ack)| Step::Consume(c, tag, no_ack)),
-        2 => (n(), 0..2u8).prop_map(|(c, tag)| Step::Cancel(c, tag)),
+        2 => n().prop_map(Step::Cancel),
         8 => (n(), any::<bool>(), any::<bool>(), 0..6usize)
             .prop_map(|(c, watched, mandatory, size)| Step::Publish(c, watched, mandatory, size)),
         2 => n().prop_map(Step::CloseChannel),
@@ -87,7 +88,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => n().prop_map(Step::Ack),
         4 => Just(Step::Fetch),
         50 => (1..4u16, say, wild).prop_map(|(channel, say, wild)| Step::Server(channel, say, wild)),
-        30 => (1..4u16, 1..4usize).prop_map(|(channel, count)| Step::Answer(channel, count)),
+        30 => (1..4u16, 1..4usize, any::<bool>())
+            .prop_map(|(channel, count, slow)| Step::Answer(channel, count, slow)),
         2 => (0..40u64).prop_map(Step::Advance),
         3 => any::<bool>().prop_map(Step::Writable),
         3 => Just(Step::TakeOnce),
@@ -242,15 +244,10 @@ impl Fuzz {
                     self.wait(Wait::Delivery(key));
                 }
             }
-            Step::Cancel(choice, tag) => {
-                let Some(channel) = self.channel(choice) else { return };
-                let tag = short(&format!("t{tag}"));
-                let handle = self
-                    .consumers
-                    .iter()
-                    .find(|handle| handle.channel == channel && handle.tag == tag);
-                let Some(key) = handle.map(|handle| handle.key) else { return };
-                if let Ok(Some(call)) = self.script.core.cancel(channel, key, &tag, now) {
+            Step::Cancel(choice) => {
+                let Some(of) = choice.checked_rem(self.consumers.len()) else { return };
+                let Handle { channel, key, ref tag, .. } = self.consumers[of];
+                if let Ok(Some(call)) = self.script.core.cancel(channel, key, tag, now) {
                     self.wait(Wait::Call(call));
                 }
             }
@@ -391,10 +388,17 @@ impl Fuzz {
         self.script.feed(&octets);
     }
 
-    /// Lets the server answer the client's oldest request on a channel.
-    fn answer(&mut self, channel: u16) {
+    /// Lets the server answer the client's oldest request on a channel, or a later one if its queue is
+    /// slow.
+    fn answer(&mut self, channel: u16, slow: bool) {
         let Some(server) = self.server.get_mut(&channel) else { return };
-        let Some((answer, effect)) = server.answers.pop_front() else { return };
+        let is_of_queue =
+            |effect: &Effect| matches!(effect, Effect::Consuming(_) | Effect::Cancelled(_));
+        let mut answers = server.answers.iter();
+        let place =
+            if slow { answers.position(|(_, effect)| !is_of_queue(effect)) } else { Some(0) };
+        let Some(place) = place else { return };
+        let Some((answer, effect)) = server.answers.remove(place) else { return };
         let rest = server.rest.take();
         match effect {
             Effect::Nothing => {}
@@ -465,7 +469,9 @@ impl Fuzz {
         self.program(step);
         match step {
             Step::Server(channel, say, wild) => self.say(*channel, say, *wild),
-            Step::Answer(channel, count) => (0..*count).for_each(|_| self.answer(*channel)),
+            Step::Answer(channel, count, slow) => {
+                (0..*count).for_each(|_| self.answer(*channel, *slow));
+            }
             Step::Advance(seconds) => self.script.advance(Duration::from_secs(*seconds)),
             Step::Writable(writable) => self.script.writable = *writable,
             Step::TakeOnce if self.script.core.has_output() => self.script.take_once(),
@@ -492,7 +498,7 @@ impl Fuzz {
         self.take(&Step::Writable(true));
         self.say(0, &Say::Blocked(false), true);
         while self.server.values().any(|server| !server.answers.is_empty()) {
-            (0..4).for_each(|channel| self.answer(channel));
+            (0..4).for_each(|channel| self.answer(channel, false));
             self.take(&Step::Fetch);
         }
         (1..4).for_each(|channel| self.say(channel, &Say::Confirm(0, true, true), false));
@@ -524,7 +530,7 @@ proptest! {
         ending in 0..4,
     ) {
         let mut fuzz = Fuzz::new(heartbeat, max_body);
-        for step in [Step::OpenChannel, Step::OpenChannel, Step::Answer(1, 1), Step::Answer(2, 1)] {
+        for step in [Step::OpenChannel, Step::OpenChannel, Step::Answer(1, 1, false), Step::Answer(2, 1, false)] {
             fuzz.take(&step);
         }
         let mut is_wild = false;
@@ -548,7 +554,7 @@ proptest! {
                 last_steps.iter().for_each(|step| fuzz.take(step));
                 if ending == 2 {
                     fuzz.take(&Step::Writable(true));
-                    fuzz.take(&Step::Answer(0, 10));
+                    fuzz.take(&Step::Answer(0, 10, false));
                 }
                 // Whoever doesn't answer is left behind.
                 fuzz.script.advance(60 * SECOND);

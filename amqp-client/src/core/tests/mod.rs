@@ -462,7 +462,7 @@ fn publish_to(routing_key: &str) -> basic::Publish {
 
 fn message<'a>(routing_key: &str, body: &'a [u8]) -> Message<'a> {
     let (method, body) = (publish_to(routing_key), Body::Borrowed(body));
-    Message { method, properties: None, body, persistent: false, watched: true }
+    Message { method, properties: None, persistent: false, body, watched: true }
 }
 
 fn channel_close(code: ReplyCode) -> channel::Close {

@@ -119,13 +119,13 @@ impl Waits {
             }
         }
         let now = script.now();
+        let consumer = self.consumers[0].0;
         for channel in [self.first, self.second] {
             wanted(&script.core.publish(channel, &message("q", b"x")).unwrap_err());
             wanted(&script.core.call(channel, &basic::Qos::default(), now).unwrap_err());
             wanted(&script.core.send(channel, &basic::Ack::default()).unwrap_err());
             wanted(&script.core.consume(channel, &consume("e", false), now).unwrap_err());
             wanted(&script.core.get(channel, &basic::Get::default(), now).unwrap_err());
-            let consumer = self.consumers[0].0;
             wanted(&script.core.cancel(channel, consumer, &short("c"), now).unwrap_err());
             wanted(&script.core.check_channel(channel).unwrap_err());
         }

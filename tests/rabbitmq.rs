@@ -1,0 +1,33 @@
+//! The whole stack against a real RabbitMQ, whose URL is in `AMQP091_TEST_URL`; `scripts/test` starts
+//! one and sets it. Without, these tests are shown as ignored.
+//!
+//! They run in parallel on one broker: each has queues and exchanges of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "rabbitmq/bodies.rs"]
+mod bodies;
+#[path = "rabbitmq/broker.rs"]
+mod broker;
+#[path = "rabbitmq/channels.rs"]
+mod channels;
+#[path = "rabbitmq/closing.rs"]
+mod closing;
+#[path = "rabbitmq/confirms.rs"]
+mod confirms;
+#[path = "rabbitmq/connecting.rs"]
+mod connecting;
+#[path = "rabbitmq/consuming.rs"]
+mod consuming;
+#[path = "rabbitmq/errors.rs"]
+mod errors;
+#[path = "rabbitmq/exchanges.rs"]
+mod exchanges;
+#[path = "rabbitmq/properties.rs"]
+mod properties;
+#[path = "rabbitmq/queues.rs"]
+mod queues;

@@ -1,0 +1,96 @@
+//! The broker that the tests run against.
+
+use std::env;
+use std::future::Future;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use amqp091::protocol::method_name;
+use amqp091_client::{Channel, CloseReason, ConnectOptions, Connection, Error};
+
+/// Far beyond what anything here takes: it only ends tests that hang.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| {
+        panic!(
+            "{name} is not set: run these tests by scripts/test, which starts a RabbitMQ for them"
+        )
+    })
+}
+
+/// Ends a test that hangs.
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(DEADLINE, future).await.expect("this takes too long")
+}
+
+pub(crate) fn options() -> ConnectOptions {
+    ConnectOptions::from_uri(&variable("AMQP091_TEST_URL")).unwrap()
+}
+
+pub(crate) async fn connect() -> Connection {
+    Connection::connect(&options()).await.unwrap()
+}
+
+pub(crate) async fn open() -> (Connection, Channel) {
+    let connection = connect().await;
+    let channel = connection.channel().await.unwrap();
+    (connection, channel)
+}
+
+/// A queue of this connection alone, named by the server.
+pub(crate) async fn queue(channel: &Channel) -> String {
+    let declared = channel.queue_declare("").exclusive(true).await.unwrap();
+    declared.queue.to_str().unwrap().to_owned()
+}
+
+/// How many messages are ready in a queue.
+pub(crate) async fn ready(channel: &Channel, queue: &str) -> u32 {
+    channel.queue_declare(queue).passive(true).await.unwrap().message_count
+}
+
+/// A name that nothing else on the broker has, in this run or another.
+pub(crate) fn unique(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    format!("amqp091-test-{what}-{now}-{number}")
+}
+
+/// Tries again until there is an answer: for what a broker does when it comes to it.
+pub(crate) async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(answer) = attempt().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The code and failing method of what the server closed, and whether that was a channel.
+pub(crate) fn server_error(error: &Error) -> (u16, Option<&'static str>, bool) {
+    let is_channel = matches!(error, Error::ChannelClosed { .. });
+    let Some(CloseReason::ByServer(close)) = error.close_reason() else {
+        panic!("expected something that the server closed: {error}")
+    };
+    (close.code.0, close.method.and_then(method_name), is_channel)
+}
+
+/// `rabbitmqctl` on the broker.
+pub(crate) async fn ctl(arguments: &[&str]) {
+    let (script, dir) = (variable("AMQP091_TEST_RABBITMQ"), variable("AMQP091_TEST_RABBITMQ_DIR"));
+    let mut command = Command::new(script);
+    command.args(["--dir", &dir, "ctl"]).args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "rabbitmqctl {arguments:?}: {errors}");
+}
+
+/// A virtual host of one test's own.
+pub(crate) async fn virtual_host() -> String {
+    let name = unique("vhost");
+    ctl(&["add_vhost", &name]).await;
+    ctl(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]).await;
+    name
+}

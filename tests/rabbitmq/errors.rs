@@ -1,0 +1,209 @@
+//! Errors of the server: whom they reach, with which code and failing method, and whom they don't.
+
+use amqp091_client::{Channel, Error, Initiator, Outcome, ReplyCode};
+
+use crate::broker::{connect, open, queue, server_error, unique, within};
+
+/// The channel works.
+async fn check(channel: &Channel) {
+    let queue = queue(channel).await;
+    channel.publish("", &queue, "m").await.unwrap().confirmed().await.unwrap();
+    assert_eq!(channel.queue_purge(&queue).await.unwrap().message_count, 1);
+}
+
+fn unknown(outcome: Outcome) -> Error {
+    match outcome {
+        Outcome::Unknown(error) => error,
+        other => panic!("expected an unknown outcome: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_publish_to_a_missing_exchange_tells_everybody_on_the_channel_and_nobody_else() {
+    within(async {
+        let (connection, channel) = open().await;
+        let other = connection.channel().await.unwrap();
+        let queue = queue(&other).await;
+        let mut consumer = channel.consume(&queue).await.unwrap();
+        let expected = (404, Some("basic.publish"), true);
+
+        let missing = unique("missing");
+        let bad = channel.publish(&missing, "key", "m").await.unwrap();
+        let error = unknown(bad.await);
+        assert_eq!(server_error(&error), expected);
+        assert_eq!(error.reply_code(), Some(ReplyCode::NOT_FOUND));
+        assert_eq!(error.initiator(), Initiator::Server);
+        let text = error.to_string();
+        assert!(text.contains(&missing) && text.contains("basic.publish"), "{text}");
+
+        // Those who wait.
+        let error = consumer.next().await.unwrap().unwrap_err();
+        assert_eq!(server_error(&error), expected);
+        assert!(consumer.next().await.is_none());
+        // And those who come later.
+        let later = [
+            channel.publish("", &queue, "m").await.unwrap_err(),
+            channel.publish_unconfirmed("", &queue, "m").await.unwrap_err(),
+            channel.queue_declare("").await.unwrap_err(),
+            channel.get(&queue).await.unwrap_err(),
+            channel.consume(&queue).await.unwrap_err(),
+            channel.qos(1).await.unwrap_err(),
+            channel.close().await.unwrap_err(),
+            channel.check_open().unwrap_err(),
+            consumer.cancel().await.unwrap_err(),
+        ];
+        for error in later {
+            assert_eq!(server_error(&error), expected);
+        }
+        check(&other).await;
+        check(&connection.channel().await.unwrap()).await;
+        connection.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_missing_exchange_in_the_midst_of_publishing_loses_no_outcome() {
+    within(async {
+        let (connection, channel) = open().await;
+        let other = connection.channel().await.unwrap();
+        let queue = queue(&other).await;
+        let mut confirms = Vec::new();
+        let mut refused = None;
+        for number in 0..1000 {
+            let exchange = if number == 500 { "amqp091-test-missing" } else { "" };
+            match channel.publish(exchange, &queue, "m").await {
+                Ok(confirm) => confirms.push(confirm),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        let mut confirmed = 0;
+        let mut failed = 0;
+        for confirm in confirms {
+            match confirm.await {
+                Outcome::Confirmed => confirmed += 1,
+                Outcome::Unknown(error) => {
+                    assert_eq!(server_error(&error), (404, Some("basic.publish"), true));
+                    failed += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        if let Some(error) = refused {
+            assert_eq!(server_error(&error).0, 404);
+        }
+        // Of the first five hundred, some confirms may have been on their way.
+        assert!(confirmed <= 500 && failed >= 1, "{confirmed} confirmed, {failed} failed");
+        check(&other).await;
+        // The server took what came before, and nothing behind.
+        assert_eq!(other.queue_purge(&queue).await.unwrap().message_count, 500);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn soft_errors_have_their_codes_and_failing_methods() {
+    within(async {
+        let (owner, held) = open().await;
+        let locked = &*unique("locked");
+        held.queue_declare(locked).exclusive(true).await.unwrap();
+        let connection = connect().await;
+        let channel = async || connection.channel().await.unwrap();
+        let missing = &*unique("missing");
+        let durable = &*unique("durable");
+        let declare = channel().await;
+        declare.queue_declare(durable).durable(true).await.unwrap();
+
+        macro_rules! expect {
+            ($code:literal, $method:literal, $call:ident($($argument:expr),*) $($rest:tt)*) => {{
+                let channel = channel().await;
+                let error = channel.$call($($argument),*) $($rest)* .await.unwrap_err();
+                let expected = ($code, Some($method), true);
+                assert_eq!(server_error(&error), expected, "{error}");
+                // The cause stays.
+                assert_eq!(server_error(&channel.check_open().unwrap_err()), expected);
+            }};
+        }
+        expect!(404, "queue.declare", queue_declare(missing).passive(true));
+        expect!(404, "exchange.declare", exchange_declare(missing, "direct").passive(true));
+        expect!(404, "basic.consume", consume(missing));
+        expect!(404, "basic.get", get(missing));
+        expect!(404, "queue.purge", queue_purge(missing));
+        expect!(404, "queue.bind", queue_bind(missing, "amq.direct"));
+        expect!(404, "queue.bind", queue_bind(durable, missing));
+        expect!(404, "exchange.bind", exchange_bind("amq.direct", missing));
+        expect!(405, "queue.declare", queue_declare(locked));
+        expect!(405, "basic.consume", consume(locked));
+        expect!(405, "basic.get", get(locked));
+        expect!(405, "queue.purge", queue_purge(locked));
+        expect!(405, "queue.delete", queue_delete(locked));
+        expect!(406, "queue.declare", queue_declare(durable).durable(false));
+        expect!(406, "exchange.declare", exchange_declare("amq.direct", "fanout").durable(true));
+        expect!(403, "queue.declare", queue_declare("amq.mine"));
+        expect!(403, "exchange.declare", exchange_declare("amq.mine", "direct"));
+        expect!(403, "exchange.delete", exchange_delete("amq.direct"));
+        expect!(403, "queue.bind", queue_bind(durable, ""));
+
+        connection.channel().await.unwrap().queue_delete(durable).await.unwrap();
+        check(&held).await;
+        owner.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_hard_error_ends_the_connection_for_everybody() {
+    within(async {
+        let (connection, guilty) = open().await;
+        let other = connection.channel().await.unwrap();
+        let queue = queue(&other).await;
+        let mut consumer = other.consume(&queue).await.unwrap();
+        let closed = tokio::spawn({
+            let connection = connection.clone();
+            async move { connection.closed().await.unwrap_err() }
+        });
+        let error = guilty.exchange_declare(unique("e"), "no-such-type").await.unwrap_err();
+        let expected = (503, Some("exchange.declare"), false);
+        let all = [
+            error,
+            consumer.next().await.unwrap().unwrap_err(),
+            closed.await.unwrap(),
+            other.queue_declare("").await.unwrap_err(),
+            other.publish("", &queue, "m").await.unwrap_err(),
+            connection.channel().await.unwrap_err(),
+            connection.check_open().unwrap_err(),
+            connection.close().await.unwrap_err(),
+            guilty.check_open().unwrap_err(),
+        ];
+        for error in all {
+            assert!(matches!(error, Error::ConnectionClosed(_)), "{error}");
+            assert_eq!(server_error(&error), expected);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_consumer_tag_in_use_is_refused_before_the_server_sees_it() {
+    within(async {
+        let (connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        let _first = channel.consume(&queue).consumer_tag("tag").await.unwrap();
+        let error = channel.consume(&queue).consumer_tag("tag").await.unwrap_err();
+        assert!(matches!(&error, Error::ConsumerTagInUse { tag } if *tag == "tag"), "{error}");
+        // On another channel it is another one.
+        let other = connection.channel().await.unwrap();
+        let _second = other.consume(&queue).consumer_tag("tag").await.unwrap();
+        channel.check_open().unwrap();
+        connection.check_open().unwrap();
+    })
+    .await;
+}
