@@ -7,7 +7,7 @@
 //! let connection = Connection::open("amqp://guest:guest@localhost:5672/%2f").await?;
 //! let channel = connection.channel().await?;
 //! channel.queue_declare("work").durable(true).await?;
-//! channel.publish("", "work", "hello").await?.confirmed().await?;
+//! channel.publish("", "work", "hello").persistent(true).await?.confirmed().await?;
 //!
 //! let mut deliveries = channel.consume("work").prefetch(100).await?;
 //! while let Some(delivery) = deliveries.next().await {
@@ -31,6 +31,15 @@
 //! - **Backpressure.** Publishing waits while the socket takes no more or the server has blocked it; a
 //!   slow consumer makes the server wait, by its prefetch or by the socket.
 //!
+//! # Builders
+//!
+//! Methods with many arguments return a builder: set what is to be set, then `.await` it. A builder
+//! becomes a future by `IntoFuture`, which `.await` calls by itself; functions that want a future, such
+//! as `join_all`, get it by `.into_future()`. A message's builder borrows its channel: to publish from a
+//! task of its own, move a clone of the [`Channel`] into it and await there. Names and keys are short
+//! strings: `&str` where a method takes them, [`ShortStr`] (`ShortStr::from_static("x-max-length")`) in
+//! [`Properties`] and [`FieldTable`]s.
+//!
 //! # Who keeps what alive
 //!
 //! | dropped | what happens |
@@ -41,6 +50,8 @@
 //! | [`Delivery`] unsettled | nothing is sent: the server keeps it for this channel |
 //! | [`Confirm`] | nothing: the message is published all the same |
 //! | a builder before its await | nothing was sent |
+//!
+//! A channel's number and a consumer's tag are free again when the server has answered.
 //!
 //! A channel's handles are its clones, consumers, deliveries and confirms; each also keeps the
 //! connection. Dropping never blocks, spawns or panics, in a runtime or outside.

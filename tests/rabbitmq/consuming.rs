@@ -394,3 +394,31 @@ async fn requests_and_replies_by_the_direct_reply_queue() {
     })
     .await;
 }
+
+/// RabbitMQ's channel crashes on a cancel that overtakes the start of its consumer.
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_consume_given_up_before_its_answer_harms_nothing() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = &*queue(&channel).await;
+        for _ in 0..100 {
+            tokio::select! {
+                biased;
+                _ = channel.consume(queue).prefetch(1) => panic!("answered at once"),
+                () = std::future::ready(()) => {}
+            }
+            channel.qos(0).await.unwrap();
+        }
+        // Those given up have gone, or give back what they get: nothing is withheld.
+        fill(&channel, queue, 100).await;
+        let mut consumer = channel.consume(queue).await.unwrap();
+        let mut seen = BTreeSet::new();
+        while seen.len() < 100 {
+            let delivery = next(&mut consumer).await;
+            seen.insert(number(&delivery));
+            delivery.ack().unwrap();
+        }
+    })
+    .await;
+}

@@ -160,3 +160,47 @@ async fn closing_the_connection_writes_what_is_pending_and_ends_the_rest() {
     })
     .await;
 }
+
+/// A body whose last handle uses its connection, as one does that settles a delivery when it is sent.
+struct Attached {
+    octets: Vec<u8>,
+    connection: Connection,
+    told: std::sync::mpsc::Sender<bool>,
+}
+
+impl AsRef<[u8]> for Attached {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = self.told.send(self.connection.check_open().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_body_given_up_may_use_its_connection_when_it_is_dropped() {
+    within(async {
+        let (connection, channel, mut peer) = stuck_in_a_body().await;
+        let (told, tells) = std::sync::mpsc::channel();
+        for _ in 0..2 {
+            let connection = connection.clone();
+            let body = Attached { octets: vec![1; BODY], connection, told: told.clone() };
+            channel.publish_unconfirmed("", "q", Bytes::from_owner(body)).await.unwrap();
+        }
+        peer.expect::<basic::Publish>().await;
+        peer.close_channel(1).await;
+        // The second was never begun, and goes with its channel.
+        let first = tokio::task::spawn_blocking(move || (tells.recv().unwrap(), tells));
+        let (open, tells) = first.await.unwrap();
+        assert!(open);
+        let close = connection::Close { reply_code: ReplyCode(320), ..Default::default() };
+        peer.send(0, &close).await;
+        let second = tokio::task::spawn_blocking(move || tells.recv().unwrap());
+        peer.until_closed().await;
+        assert!(!second.await.unwrap());
+    })
+    .await;
+}
