@@ -26,7 +26,8 @@ pub struct Delivery {
     pub routing_key: ShortStr,
     /// Whether the server has delivered it before.
     pub redelivered: bool,
-    /// The body.
+    /// The body. One of more than 16 KiB may be a slice of a read buffer of up to 256 KiB, which it
+    /// keeps alive: copy what is kept for long.
     pub body: Bytes,
     properties: RawProperties,
     acker: Acker,

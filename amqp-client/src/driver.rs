@@ -19,6 +19,8 @@ use crate::shared::Shared;
 const READ_MIN: usize = 8 * 1024;
 /// …and grows to this while reads fill it: a batch of deliveries for one system call.
 const READ_MAX: usize = 256 * 1024;
+/// After this many reads in a row that needed an eighth of it or less, the buffer is small again.
+const SMALL_READS: u32 = 64;
 /// Reads in a row, each at once successful, before deadlines and other tasks have their turn.
 const READS_IN_A_ROW: u32 = 16;
 
@@ -29,6 +31,7 @@ pub(crate) struct Driver<S> {
     socket: S,
     input: BytesMut,
     read_size: usize,
+    small_reads: u32,
     transmit: Transmit,
     /// Whether octets are written that the socket may still hold back.
     unflushed: bool,
@@ -45,6 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             socket,
             input: BytesMut::new(),
             read_size: READ_MIN,
+            small_reads: 0,
             transmit: Transmit::default(),
             unflushed: false,
             write_error: None,
@@ -76,11 +80,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }),
             Ok(count) => {
                 self.write_error = write_error;
-                if count == room && self.read_size < READ_MAX {
-                    self.read_size *= 2;
-                }
                 let input = &mut self.input;
                 self.shared.drive(&mut self.wakes, |core| core.handle_input(input, now));
+                self.adapt_read_size(count, count == room);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.write_error = write_error;
@@ -90,6 +92,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }),
         }
         Poll::Ready(())
+    }
+
+    /// Makes the read buffer as large as the traffic asks for.
+    fn adapt_read_size(&mut self, count: usize, was_filled: bool) {
+        if was_filled && self.read_size < READ_MAX {
+            self.read_size *= 2;
+        }
+        self.small_reads =
+            if count <= self.read_size / 8 { self.small_reads.saturating_add(1) } else { 0 };
+        if self.small_reads > SMALL_READS && self.read_size > READ_MIN && self.input.is_empty() {
+            self.read_size = READ_MIN;
+            self.small_reads = 0;
+            self.input = BytesMut::new();
+        }
     }
 
     /// Writes until there is nothing left (ready) or the socket takes no more.

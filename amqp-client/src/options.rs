@@ -218,7 +218,9 @@ impl ConnectOptions {
         self
     }
 
-    /// How long the server may take to answer a method. Default: 30 s.
+    /// How long the server may take to answer a method. The time runs on while the server has blocked
+    /// the connection, when RabbitMQ answers nothing to one that has published: consume and declare on
+    /// another if that matters. Default: 30 s.
     #[must_use]
     pub fn rpc_timeout(mut self, timeout: Duration) -> Self {
         self.rpc_timeout = timeout.min(LONGEST);

@@ -23,11 +23,14 @@ const HEAD: usize = 7;
 
 /// Body frames up to this many octets are copied out of the read buffer, so that a small message that
 /// is kept for long doesn't keep a large buffer; larger ones are slices of it.
-const COPY_OUT: usize = 4096;
+const COPY_OUT: usize = 16 * 1024;
 
-/// Copies go to blocks of this many octets: at most that much is kept alive by one small message, and
-/// an allocation serves dozens of them.
+/// Small copies share blocks of this many octets: at most that much is kept alive by one of them, and
+/// an allocation serves dozens.
 const ARENA_BLOCK: usize = 16 * 1024;
+
+/// Copies of more octets than this have an allocation of their own.
+const ARENA_COPY: usize = 2048;
 
 impl Core {
     /// Takes what was read, as far as it is whole frames; the rest stays in `input`.
@@ -438,7 +441,7 @@ const DELIVER: [u8; 4] = {
 };
 
 fn copy_out(arena: &mut BytesMut, octets: &[u8]) -> Bytes {
-    if octets.len() > COPY_OUT {
+    if octets.len() > ARENA_COPY {
         return Bytes::copy_from_slice(octets);
     }
     if arena.capacity() < octets.len() {

@@ -40,12 +40,14 @@ struct Settler {
     next_tag: u64,
     /// Whether to nack, by tag.
     outstanding: BTreeMap<u64, bool>,
+    /// What comes back before it is acknowledged, by tag.
+    returning: BTreeMap<u64, (basic::Return, Vec<u8>)>,
     nacks: u64,
     multiples: u64,
 }
 
 impl Settler {
-    fn published(&mut self, peer: &mut Peer<DuplexStream>, publish: basic::Publish, body: &[u8]) {
+    fn published(&mut self, publish: basic::Publish, body: &[u8]) {
         self.next_tag += 1;
         if body[0] == b'R' {
             assert!(publish.mandatory);
@@ -55,8 +57,7 @@ impl Settler {
                 exchange: publish.exchange,
                 routing_key: publish.routing_key,
             };
-            peer.method(1, &returned);
-            peer.content(1, body.len(), body);
+            self.returning.insert(self.next_tag, (returned, body.to_vec()));
         }
         self.outstanding.insert(self.next_tag, body[0] == b'N');
     }
@@ -84,6 +85,13 @@ impl Settler {
     fn answer(&mut self, peer: &mut Peer<DuplexStream>, tag: u64, multiple: bool, nack: bool) {
         self.multiples += u64::from(multiple);
         self.nacks += u64::from(nack);
+        // Not in the order in which they were published.
+        let first = if multiple { 0 } else { tag };
+        while let Some((&last, _)) = self.returning.range(first..=tag).next_back() {
+            let (returned, body) = self.returning.remove(&last).unwrap();
+            peer.method(1, &returned);
+            peer.content(1, body.len(), &body);
+        }
         if nack {
             // Servers leave the requeue bit in any state.
             let requeue = self.random.below(2) == 0;
@@ -116,7 +124,7 @@ impl Settler {
                         let Some((1, Received::Body(body))) = peer.read().await else {
                             panic!("a body is due")
                         };
-                        self.published(&mut peer, publish, &body);
+                        self.published(publish, &body);
                     }
                     ToServer::ConnectionClose(_) => {
                         peer.send(0, &connection::CloseOk {}).await;
@@ -148,6 +156,7 @@ async fn sixty_four_tasks_on_one_channel_get_200_000_right_outcomes() {
             random: Random(64),
             next_tag: 0,
             outstanding: BTreeMap::new(),
+            returning: BTreeMap::new(),
             nacks: 0,
             multiples: 0,
         };

@@ -132,8 +132,13 @@ async fn reading_goes_on_when_an_ended_consumer_is_dropped_with_what_it_held() {
         }
         peer.deliver(other.number(), empty.consumer_tag(), 1, b"message");
         peer.flush().await;
+        let waiting = tokio::spawn(async move { empty.next().await.unwrap().unwrap().body });
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!waiting.is_finished(), "reading didn't pause");
         drop(full);
-        assert_eq!(empty.next().await.unwrap().unwrap().body, "message");
+        assert_eq!(waiting.await.unwrap(), "message");
     })
     .await;
 }

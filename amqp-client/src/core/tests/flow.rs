@@ -283,22 +283,6 @@ fn who_waits_for_what_only_the_socket_can_bring_has_it_read() {
 }
 
 #[test]
-fn even_then_deliveries_have_a_limit() {
-    let (mut script, channel, consumer) = not_reading(true);
-    script.qos(channel);
-    script.publish(channel, "q", b"x");
-    let mut delivery_tag = 1;
-    while script.core.wants_read(script.now()) {
-        delivery_tag += 1;
-        script.deliver(1, "c", delivery_tag, &[1; 500]);
-        assert!(delivery_tag < 100, "a flood of deliveries has no limit");
-    }
-    assert!(delivery_tag > 2, "a bit more is read than for nobody");
-    script.delivered(consumer);
-    assert!(script.core.wants_read(script.now()));
-}
-
-#[test]
 fn deliveries_have_a_limit_whoever_waits() {
     let (mut script, channel, consumer) = not_reading(true);
     let place = script.publish(channel, "q", b"x");
