@@ -12,21 +12,16 @@ use amqp091_client::{Channel, CloseReason, ConnectOptions, Connection, Error};
 /// Far beyond what anything here takes: it only ends tests that hang.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| {
-        panic!(
-            "{name} is not set: run these tests by scripts/test, which starts a RabbitMQ for them"
-        )
-    })
-}
-
 /// Ends a test that hangs.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(DEADLINE, future).await.expect("this takes too long")
 }
 
 pub(crate) fn options() -> ConnectOptions {
-    ConnectOptions::from_uri(&variable("AMQP091_TEST_URL")).unwrap()
+    let url = env::var("AMQP091_TEST_URL").expect(
+        "AMQP091_TEST_URL is not set: run these tests by scripts/test, which starts a RabbitMQ for them",
+    );
+    ConnectOptions::from_uri(&url).unwrap()
 }
 
 pub(crate) async fn connect() -> Connection {
@@ -77,11 +72,16 @@ pub(crate) fn server_error(error: &Error) -> (u16, Option<&'static str>, bool) {
     (close.code.0, close.method.and_then(method_name), is_channel)
 }
 
-/// `rabbitmqctl` on the broker.
+/// `rabbitmqctl` on the broker: the one of `scripts/test`, else the one that `scripts/rabbitmq` starts
+/// without more.
 pub(crate) async fn ctl(arguments: &[&str]) {
-    let (script, dir) = (variable("AMQP091_TEST_RABBITMQ"), variable("AMQP091_TEST_RABBITMQ_DIR"));
+    let script = env::var("AMQP091_TEST_RABBITMQ")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq").to_owned());
     let mut command = Command::new(script);
-    command.args(["--dir", &dir, "ctl"]).args(arguments);
+    if let Ok(dir) = env::var("AMQP091_TEST_RABBITMQ_DIR") {
+        command.args(["--dir", &dir]);
+    }
+    command.arg("ctl").args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "rabbitmqctl {arguments:?}: {errors}");

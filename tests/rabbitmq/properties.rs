@@ -111,6 +111,30 @@ async fn each_property_comes_back_alone() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_persistent_message_comes_as_one() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        let transient = Properties::default().with_delivery_mode(1).with_app_id(short("app"));
+        let plain = channel.publish("", &queue, "m").persistent(true).await.unwrap();
+        let both = channel.publish("", &queue, "m").properties(&transient).persistent(true);
+        let both = both.await.unwrap();
+        let neither = channel.publish("", &queue, "m").properties(&transient).await.unwrap();
+        for (confirm, expected) in [
+            (plain, Properties::default().with_delivery_mode(2)),
+            (both, transient.clone().with_delivery_mode(2)),
+            (neither, transient.clone()),
+        ] {
+            confirm.confirmed().await.unwrap();
+            let got = channel.get(&queue).no_ack(true).await.unwrap().unwrap();
+            assert_eq!(got.delivery.properties().unwrap(), expected);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
 async fn headers_larger_than_a_frame_come_back() {
     within(async {
         let options = options().frame_max(4096);

@@ -5,10 +5,10 @@
 //! points to a slot that keeps it until it is fetched; so one that is never fetched holds up nothing.
 //!
 //! A returned message comes as `basic.return` before the confirm of its publish, without a tag. It is
-//! matched to the outstanding mandatory publish with the same exchange, routing key and body; only
-//! publishes that are alike in all of these are told apart by their order.
+//! matched to the outstanding mandatory publish with the same exchange, routing key and body (its length
+//! and beginning); only publishes that are alike in all of these are told apart by their order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -85,6 +85,8 @@ pub(crate) struct Confirms {
     slots: Vec<Slot>,
     free: Vec<u32>,
     mandatory: BTreeMap<u64, Mandatory>,
+    /// The highest tag whose message was returned.
+    returned_through: u64,
     /// For deadlines: tags below the number were published by that time.
     published: VecDeque<(u64, Instant)>,
 }
@@ -135,19 +137,26 @@ impl Confirms {
         self.mandatory.insert(key.delivery_tag, publish);
     }
 
-    /// Takes a returned message to the publish that it belongs to: the earliest outstanding one with
-    /// the same exchange, routing key and body. Gives it back if there is none.
+    /// Takes a returned message to the publish that it belongs to: the first outstanding one with the
+    /// same exchange, routing key and body, counted from behind the last that was returned, since
+    /// brokers return in the order of publishing. Gives it back if there is none.
     pub(crate) fn returned(&mut self, returned: Box<Returned>) -> Result<(), Box<Returned>> {
         let body = Fingerprint::of(&returned.body);
-        let publish = self.mandatory.values_mut().find(|publish| {
+        let is_alike = |publish: &Mandatory| {
             publish.returned.is_none()
                 && publish.body == body
                 && publish.routing_key == returned.routing_key
                 && publish.exchange == returned.exchange
-        });
-        match publish {
-            Some(publish) => {
+        };
+        let find = |mut publishes: btree_map::Range<'_, u64, Mandatory>| {
+            publishes.find(|(_, publish)| is_alike(publish)).map(|(&tag, _)| tag)
+        };
+        let tag = find(self.mandatory.range(self.returned_through + 1..))
+            .or_else(|| find(self.mandatory.range(..=self.returned_through)));
+        match tag.and_then(|tag| Some((tag, self.mandatory.get_mut(&tag)?))) {
+            Some((tag, publish)) => {
                 publish.returned = Some(returned);
+                self.returned_through = self.returned_through.max(tag);
                 Ok(())
             }
             None => Err(returned),

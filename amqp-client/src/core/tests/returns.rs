@@ -165,3 +165,26 @@ fn a_message_too_large_to_be_taken_back_is_not_called_confirmed() {
     script.method(1, channel::CloseOk {});
     assert_eq!(script.outcomes(channel, &[place]), "U");
 }
+
+/// The first was routed, and its confirm is still to come; the return comes behind one of a later tag.
+#[test]
+fn an_earlier_message_alike_is_not_taken_for_the_one_returned_now() {
+    let (mut script, channel) = script();
+    let places = [("a", "x"), ("b", "x"), ("a", "x")]
+        .map(|(key, body)| script.mandatory(channel, key, body.as_bytes()));
+    script.give_back(1, "b", b"x");
+    script.give_back(1, "a", b"x");
+    script.ack(1, 3, true);
+    assert_eq!(script.outcomes(channel, &places), "CRR");
+}
+
+#[test]
+fn thousands_of_returns_before_any_confirm_take_no_longer_each() {
+    let (mut script, channel) = script();
+    let places: Vec<_> = (0..5_000).map(|_| script.mandatory(channel, "a", b"x")).collect();
+    for _ in &places {
+        script.give_back(1, "a", b"x");
+    }
+    script.ack(1, 5_000, true);
+    assert_eq!(script.outcomes(channel, &places), "R".repeat(5_000));
+}
