@@ -64,13 +64,15 @@ struct Model {
     script: Script,
     channel: ChannelKey,
     messages: Vec<Published>,
+    /// How many messages there were up to the last one that was returned.
+    returned_through: usize,
 }
 
 impl Model {
     fn new() -> Self {
         let mut script = Script::open();
         let channel = script.channel();
-        Self { script, channel, messages: Vec::new() }
+        Self { script, channel, messages: Vec::new(), returned_through: 0 }
     }
 
     fn publish(&mut self, watched: bool, mandatory: bool, key: u8, body: u8) {
@@ -109,12 +111,17 @@ impl Model {
         let Some(of) = choice.checked_rem(self.messages.len()) else { return };
         let (key, body) = (self.messages[of].key, self.messages[of].body);
         self.script.give_back(1, KEYS[usize::from(key)], BODIES[usize::from(body)]);
-        let publish = self.messages.iter_mut().find(|message| {
+        // A broker returns in the order of publishing, so from behind the last one; or else from the
+        // beginning.
+        let onwards = self.returned_through..self.messages.len();
+        let publish = onwards.chain(0..self.returned_through).find(|&of| {
+            let message = &self.messages[of];
             let is_outstanding = message.outcome.is_none() && !message.returned;
             is_outstanding && message.mandatory && (message.key, message.body) == (key, body)
         });
-        if let Some(publish) = publish {
-            publish.returned = true;
+        if let Some(of) = publish {
+            self.messages[of].returned = true;
+            self.returned_through = self.returned_through.max(of + 1);
         }
     }
 
