@@ -227,8 +227,8 @@ impl ConnectOptions {
         self
     }
 
-    /// How long the server may take to confirm a message, not counting time during which it has
-    /// blocked the connection. Later, the message's outcome is [`Unknown`](crate::Outcome::Unknown).
+    /// How long the server may take to confirm a message, from when it was published, so with the time
+    /// that writing it takes; not counting time during which the server has blocked the connection. Later, the message's outcome is [`Unknown`](crate::Outcome::Unknown).
     /// Default: 30 s.
     #[must_use]
     pub fn confirm_timeout(mut self, timeout: Duration) -> Self {

@@ -174,10 +174,19 @@ async fn a_blocked_connection_holds_publishes_back_and_nothing_else() {
             tokio::task::yield_now().await;
         }
         assert_eq!(connection.blocked().unwrap(), "low on memory");
+        let began = Arc::new(());
         let publish = tokio::spawn({
             let channel = channel.clone();
-            async move { channel.publish("", "q", "message").await.unwrap().confirmed().await }
+            let begins = Arc::clone(&began);
+            async move {
+                let publish = channel.publish("", "q", "message");
+                drop(begins);
+                publish.await.unwrap().confirmed().await
+            }
         });
+        while Arc::strong_count(&began) > 1 {
+            tokio::task::yield_now().await;
+        }
         let (qos, ()) = tokio::join!(async { channel.qos(1).await }, async {
             // The first frame since: the message isn't among them.
             peer.expect::<basic::Qos>().await;

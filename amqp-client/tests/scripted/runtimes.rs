@@ -42,8 +42,11 @@ fn calls_that_wait_elsewhere_end_when_the_runtime_is_shut_down() {
         std::mem::forget(peer);
         consumer
     };
-    // The pipe is full with the first of these; the second waits for room.
-    let confirm = waiting.block_on(channel.publish("", "q", vec![7; 1000]).into_future()).unwrap();
+    // The first of these is being written, into a pipe that nobody reads; the second fills the output,
+    // so that a third has to wait.
+    let publish = || channel.publish("", "q", vec![7; 1000]).into_future();
+    let confirm = waiting.block_on(publish()).unwrap();
+    drop(waiting.block_on(publish()).unwrap());
     let (started, starts) = mpsc::channel();
     let tell = || started.clone();
     let calls = [
@@ -58,7 +61,7 @@ fn calls_that_wait_elsewhere_end_when_the_runtime_is_shut_down() {
             let (channel, started) = (channel.clone(), tell());
             async move {
                 started.send(()).unwrap();
-                channel.publish("", "q", "second").await.unwrap_err()
+                channel.publish("", "q", "third").await.unwrap_err()
             }
         }),
         waiting.spawn({
