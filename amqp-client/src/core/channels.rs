@@ -265,6 +265,12 @@ impl Channels {
         self.entries.get_mut(key.0)?.as_deref_mut()
     }
 
+    /// The confirms of a channel in confirm mode.
+    #[inline]
+    pub(crate) fn confirms_mut(&mut self, key: ChannelKey) -> Option<&mut Confirms> {
+        self.get_mut(key)?.confirms.as_mut()
+    }
+
     /// The channel with this number, unless the number is free.
     #[inline]
     pub(crate) fn key_of(&self, number: u16) -> Option<ChannelKey> {

@@ -141,9 +141,7 @@ impl Core {
                 if let Some((since, _)) = self.blocked.take() {
                     let pause = now.saturating_duration_since(since);
                     for &key in &self.confirming {
-                        if let Some(confirms) =
-                            self.channels.get_mut(key).and_then(|channel| channel.confirms.as_mut())
-                        {
+                        if let Some(confirms) = self.channels.confirms_mut(key) {
                             confirms.postpone(pause);
                         }
                     }

@@ -269,9 +269,7 @@ impl Core {
         self.calls.handle_timeout(now, &mut self.wakes);
         if self.blocked.is_none() {
             for &key in &self.confirming {
-                if let Some(confirms) =
-                    self.channels.get_mut(key).and_then(|channel| channel.confirms.as_mut())
-                {
+                if let Some(confirms) = self.channels.confirms_mut(key) {
                     confirms.handle_timeout(now, self.options.confirm_timeout, &mut self.wakes);
                 }
             }

@@ -122,7 +122,7 @@ impl Core {
         place: ConfirmKey,
         cx: &Context<'_>,
     ) -> Poll<Outcome> {
-        match self.channels.get_mut(key).and_then(|channel| channel.confirms.as_mut()) {
+        match self.channels.confirms_mut(key) {
             Some(confirms) => confirms.poll(place, cx),
             None => Poll::Pending,
         }
@@ -130,9 +130,7 @@ impl Core {
 
     /// Gives up waiting for a published message's outcome.
     pub(crate) fn forget_confirm(&mut self, key: ChannelKey, place: ConfirmKey) {
-        if let Some(channel) = self.channels.get_mut(key)
-            && let Some(confirms) = &mut channel.confirms
-        {
+        if let Some(confirms) = self.channels.confirms_mut(key) {
             confirms.forget(place);
         }
     }
