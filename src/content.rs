@@ -4,7 +4,7 @@
 //! until the announced size is reached; nothing else of that channel may come between (spec section
 //! 4.2.6). [`Assembler`] holds one channel to that, whichever side it is on.
 
-use amqp091_types::{ContentProperties, DecodeError, PropertiesError, Reader};
+use amqp091_types::{ContentProperties, PropertiesError};
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
@@ -74,12 +74,7 @@ impl RawProperties {
     ///
     /// [`PropertiesError`], which concerns this message only.
     pub fn decode<P: ContentProperties>(&self) -> Result<P, PropertiesError> {
-        let mut input = Reader::new(&self.0);
-        let decoded = P::decode(&mut input).and_then(|properties| {
-            input.finish()?;
-            Ok(properties)
-        });
-        decoded.map_err(|error: DecodeError| PropertiesError::from(error))
+        P::decode_all(&self.0).map_err(PropertiesError::from)
     }
 }
 

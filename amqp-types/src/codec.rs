@@ -51,6 +51,19 @@ pub trait Decode: Sized {
     ///
     /// If the octets are too few or not of this type. Then where `input` stands is unspecified.
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError>;
+
+    /// Reads one value that takes all of `octets`.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode), and if octets are left over.
+    #[inline(always)]
+    fn decode_all(octets: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(octets);
+        let value = Self::decode(&mut input)?;
+        input.finish()?;
+        Ok(value)
+    }
 }
 
 // The name of an elementary type stands where a method's argument would, for it is read as no particular argument.

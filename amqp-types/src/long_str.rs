@@ -1,8 +1,5 @@
 //! The long string: octets behind a 32-bit length, the type of text values in tables and of SASL data.
 
-use std::borrow::Cow;
-use std::str::Utf8Error;
-
 use bytes::Bytes;
 
 use crate::octets::{Repr, impl_octet_string};
@@ -45,48 +42,6 @@ impl LongStr {
     /// ```
     pub const fn from_static(text: &'static str) -> Self {
         Self(Repr::of_static(text.as_bytes()))
-    }
-
-    /// The octets.
-    #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-
-    /// The text.
-    ///
-    /// # Errors
-    ///
-    /// If the octets are not UTF-8.
-    pub fn to_str(&self) -> Result<&str, Utf8Error> {
-        std::str::from_utf8(self.as_bytes())
-    }
-
-    /// The text, with U+FFFD for what is not UTF-8.
-    pub fn to_str_lossy(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.as_bytes())
-    }
-
-    /// The octets, owned. Strings of up to 38 octets are copied, others are not.
-    pub fn into_bytes(self) -> Bytes {
-        self.0.into_bytes()
-    }
-
-    /// The number of octets.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.as_bytes().len()
-    }
-
-    /// Whether there are no octets.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.as_bytes().is_empty()
-    }
-
-    #[inline]
-    pub(crate) const fn repr(&self) -> &Repr {
-        &self.0
     }
 }
 

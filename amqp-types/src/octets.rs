@@ -139,9 +139,53 @@ impl fmt::Debug for Escaped<'_> {
     }
 }
 
-/// The traits of a newtype around [`Repr`]: everything compares, hashes and prints as its octets do.
+/// What both newtypes around [`Repr`] have: access to the octets, by which they compare, hash and print.
 macro_rules! impl_octet_string {
     ($name:ident) => {
+        impl $name {
+            /// The octets.
+            #[inline]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_slice()
+            }
+
+            /// The text.
+            ///
+            /// # Errors
+            ///
+            /// If the octets are not UTF-8.
+            pub fn to_str(&self) -> Result<&str, std::str::Utf8Error> {
+                std::str::from_utf8(self.as_bytes())
+            }
+
+            /// The text, with U+FFFD for what is not UTF-8.
+            pub fn to_str_lossy(&self) -> std::borrow::Cow<'_, str> {
+                String::from_utf8_lossy(self.as_bytes())
+            }
+
+            /// The octets, owned. Strings of up to 38 octets are copied, others are not.
+            pub fn into_bytes(self) -> bytes::Bytes {
+                self.0.into_bytes()
+            }
+
+            /// The number of octets.
+            #[inline]
+            pub fn len(&self) -> usize {
+                self.as_bytes().len()
+            }
+
+            /// Whether there are no octets.
+            #[inline]
+            pub fn is_empty(&self) -> bool {
+                self.as_bytes().is_empty()
+            }
+
+            #[inline]
+            pub(crate) const fn repr(&self) -> &$crate::octets::Repr {
+                &self.0
+            }
+        }
+
         impl Default for $name {
             fn default() -> Self {
                 Self::empty()

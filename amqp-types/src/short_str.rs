@@ -1,7 +1,6 @@
 //! The short string: up to 255 octets, the type of names, routing keys and most properties.
 
-use std::borrow::Cow;
-use std::str::{FromStr, Utf8Error};
+use std::str::FromStr;
 
 use bytes::Bytes;
 
@@ -72,48 +71,6 @@ impl ShortStr {
     pub(crate) fn counted(octets: &[u8]) -> Self {
         debug_assert!(octets.len() <= SHORT_STR_MAX);
         Self(Repr::copy_of(octets))
-    }
-
-    /// The octets.
-    #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-
-    /// The text.
-    ///
-    /// # Errors
-    ///
-    /// If the octets are not UTF-8.
-    pub fn to_str(&self) -> Result<&str, Utf8Error> {
-        std::str::from_utf8(self.as_bytes())
-    }
-
-    /// The text, with U+FFFD for what is not UTF-8.
-    pub fn to_str_lossy(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.as_bytes())
-    }
-
-    /// The octets, owned. Strings of up to 38 octets are copied, others are not.
-    pub fn into_bytes(self) -> Bytes {
-        self.0.into_bytes()
-    }
-
-    /// The number of octets, 0 to 255.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.as_bytes().len()
-    }
-
-    /// Whether there are no octets.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.as_bytes().is_empty()
-    }
-
-    #[inline]
-    pub(crate) const fn repr(&self) -> &Repr {
-        &self.0
     }
 
     pub(crate) fn into_repr(self) -> Repr {

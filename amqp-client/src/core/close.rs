@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use amqp091::encode;
 use amqp091::protocol::{ReplyCode, channel, connection};
-use amqp091::types::{Method, Reply, Request, ShortStr};
+use amqp091::types::{Method, ShortStr};
 
 use super::calls::{Answer, CallId};
-use super::channels::{Carrier, Due, State, Then};
+use super::channels::{Carrier, State, Then};
 use super::consumers::End;
 use super::{ChannelKey, Core, Phase, WaiterKey};
 use crate::error::{CloseReason, ConnectError, Error, ServerClose, Violation};
@@ -124,18 +124,20 @@ impl Core {
             class_id: 0,
             method_id: 0,
         };
-        self.keep_reason(CloseReason::Violation(violation));
-        self.output.clear();
-        let _ = encode::method(self.output.connection(), 0, &close);
-        self.phase = Phase::Flushing { deadline: now + FLUSH_TIMEOUT };
-        self.fail_all();
+        self.end_with(CloseReason::Violation(violation), &close, now);
     }
 
     /// The server closes the connection: its reason is for everyone, and only the answer goes out.
     pub(super) fn closed_by_server(&mut self, reason: CloseReason, now: Instant) {
+        self.end_with(reason, &connection::CloseOk {}, now);
+    }
+
+    /// Everyone is told, and of all that was to be written only `last` is.
+    fn end_with<M: Method>(&mut self, reason: CloseReason, last: &M, now: Instant) {
         self.keep_reason(reason);
         self.output.clear();
-        let _ = encode::method(self.output.connection(), 0, &connection::CloseOk {});
+        // Numbers and a reply text cut to its place always encode.
+        let _ = encode::method(self.output.connection(), 0, last);
         self.phase = Phase::Flushing { deadline: now + FLUSH_TIMEOUT };
         self.fail_all();
     }
@@ -186,26 +188,31 @@ impl Core {
             class_id: 0,
             method_id: 0,
         };
-        self.send(key, &close)?;
-        let call = self.calls.begin(channel::Close::NAME, now);
-        self.attention = true;
-        let Some(channel) = self.channels.get_mut(key) else { return Ok(call) };
+        self.check_channel(key)?;
         let reason = Arc::new(reason);
-        let error = channel.closed(&reason);
-        channel.state = State::Closing(Arc::clone(&reason));
-        let replies = <channel::Close as Request>::Reply::METHODS;
-        let close_ok = Due { replies, call, then: Then::Nothing };
+        if let Some(channel) = self.channels.get_mut(key) {
+            let error = channel.closed(&reason);
+            self.end_calls_and_consumers(key, &error);
+        }
+        let call = self.request(key, &close, Then::Nothing, now)?;
+        if let Some(channel) = self.channels.get_mut(key) {
+            channel.state = State::Closing(reason);
+        }
+        self.publishers.wake_all(&mut self.wakes);
+        Ok(call)
+    }
+
+    fn end_calls_and_consumers(&mut self, key: ChannelKey, error: &Error) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
         if let Some(Carrier::Get { call, .. }) = &channel.carrier {
             self.calls.finish(*call, Err(error.clone()), &mut self.wakes);
         }
-        for due in std::mem::replace(&mut channel.due, [close_ok].into()) {
+        for due in std::mem::take(&mut channel.due) {
             self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
         }
         for consumer in channel.subscriptions.drain() {
             self.consumers.end(consumer, End::Closed(error.clone()), &mut self.wakes);
         }
-        self.publishers.wake_all(&mut self.wakes);
-        Ok(call)
     }
 
     /// The server closed the channel. The rest of a content under way goes out first: sending the
@@ -252,19 +259,12 @@ impl Core {
 
     /// A channel is gone: every wait on it ends. Its state stays for as long as a handle may ask why.
     fn end_channel(&mut self, key: ChannelKey, reason: &Arc<CloseReason>, error: &Error) {
+        self.end_calls_and_consumers(key, error);
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.assembler.reset();
-        if let Some(Carrier::Get { call, .. }) = channel.carrier.take() {
-            self.calls.finish(call, Err(error.clone()), &mut self.wakes);
-        }
-        for due in std::mem::take(&mut channel.due) {
-            self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
-        }
+        channel.carrier = None;
         if let Some(confirms) = &mut channel.confirms {
             confirms.fail_all(error, &mut self.wakes);
-        }
-        for consumer in channel.subscriptions.drain() {
-            self.consumers.end(consumer, End::Closed(error.clone()), &mut self.wakes);
         }
         if !matches!(channel.state, State::Closed(_)) {
             channel.state = State::Closed(Arc::clone(reason));

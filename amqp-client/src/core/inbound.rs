@@ -6,7 +6,7 @@ use std::time::Instant;
 use amqp091::content::{Content, ContentError, ContentHeader, RawProperties};
 use amqp091::frame::{self, FrameKind, FrameLimits, FrameRef, Parsed};
 use amqp091::protocol::{ReplyCode, ToClient, basic, channel, connection};
-use amqp091::types::{Decode, Method, MethodError, Reader, ShortStr};
+use amqp091::types::{Decode, Method, MethodError, ShortStr};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::calls::Answer;
@@ -167,12 +167,7 @@ impl Core {
             .map_err(|source| Violation::Content { channel: number, source })?;
         // Deliveries are by far the most frequent: they are spared the enum of all methods.
         if let Some(arguments) = payload.strip_prefix(&DELIVER) {
-            let mut input = Reader::new(arguments);
-            let deliver = basic::Deliver::decode(&mut input).and_then(|deliver| {
-                input.finish()?;
-                Ok(deliver)
-            });
-            let method = deliver
+            let method = basic::Deliver::decode_all(arguments)
                 .map_err(|source| MethodError::Arguments { id: basic::Deliver::ID, source })?;
             return self.handle_deliver(key, method);
         }

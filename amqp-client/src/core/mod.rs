@@ -27,6 +27,7 @@ mod publish;
 mod tests;
 mod waiters;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -388,8 +389,17 @@ impl Core {
         if !is_ours {
             return Ok(None);
         }
+        self.request_cancel(key, tag, now).map(Some)
+    }
+
+    fn request_cancel(
+        &mut self,
+        key: ChannelKey,
+        tag: &ShortStr,
+        now: Instant,
+    ) -> Result<CallId, Error> {
         let cancel = basic::Cancel { consumer_tag: tag.clone(), no_wait: false };
-        self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now).map(Some)
+        self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now)
     }
 
     /// Sends a method that has no reply, such as an acknowledgement.
@@ -443,7 +453,7 @@ impl Core {
     pub(crate) fn poll_deliveries(
         &mut self,
         key: ConsumerKey,
-        batch: &mut std::collections::VecDeque<Incoming>,
+        batch: &mut VecDeque<Incoming>,
         cx: &Context<'_>,
     ) -> Poll<Option<End>> {
         let result = self.consumers.poll(key, batch, cx);
@@ -497,8 +507,7 @@ impl Core {
 
     /// Cancels a consumer that nobody holds any more.
     fn cancel_unawaited(&mut self, key: ChannelKey, tag: &ShortStr, now: Instant) {
-        let cancel = basic::Cancel { consumer_tag: tag.clone(), no_wait: false };
-        if let Ok(call) = self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now) {
+        if let Ok(call) = self.request_cancel(key, tag, now) {
             self.calls.abandon(call);
         }
     }

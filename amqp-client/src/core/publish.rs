@@ -63,9 +63,7 @@ impl Core {
     ) -> Result<Option<Option<ConfirmKey>>, Error> {
         self.check_open()?;
         let is_full = self.is_full() || self.blocked.is_some();
-        let Some(channel) = self.channels.get_mut(key) else {
-            return self.check_open().map(|()| None);
-        };
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(None) };
         channel.check_open()?;
         if is_full || !channel.flow {
             return Ok(None);
