@@ -14,9 +14,10 @@ use amqp091::encode;
 use amqp091::frame::{FrameDecoder, FrameKind, FrameLimits, Parsed, parse};
 use amqp091::protocol::{basic, constants, queue};
 use amqp091::protocol_header::ProtocolHeader;
+use amqp091::types::schema::{ClassInfo, FieldInfo};
 use amqp091::types::{
-    ContentProperties, Decode, DecodeError, Encode, EncodeError, FieldTable, MethodId, Reader,
-    ShortStr, Value, Writer, limits,
+    ContentProperties, Decode, DecodeError, Encode, EncodeError, FieldMut, FieldRef, FieldTable,
+    MethodId, Reader, Reflect, ShortStr, Value, Writer, limits,
 };
 use proptest::prelude::*;
 
@@ -200,7 +201,30 @@ impl Default for TooLong {
 }
 
 impl ContentProperties for TooLong {
-    const CLASS_ID: u16 = 1;
+    const CLASS: &'static ClassInfo = &ClassInfo::new(1, "too-long");
+}
+
+/// Has no fields.
+impl Reflect for TooLong {
+    fn name(&self) -> &'static str {
+        "too-long.properties"
+    }
+
+    fn schema(&self) -> &'static [FieldInfo] {
+        Self::CLASS.properties
+    }
+
+    fn field_at(&self, _: usize) -> Option<FieldRef<'_>> {
+        None
+    }
+
+    fn field_mut_at(&mut self, _: usize) -> Option<FieldMut<'_>> {
+        None
+    }
+
+    fn as_reflect(&self) -> &dyn Reflect {
+        self
+    }
 }
 
 /// The error, after which `out` holds what it held, and takes the next frame as if nothing had been.

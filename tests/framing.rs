@@ -271,7 +271,7 @@ fn payloads_that_are_too_short_for_what_they_are() {
         ("003c00", "method-id: at octet 2: needs 2 octets, 1 is left"),
     ] {
         let error = AnyMethod::from_payload(&octets(payload)).unwrap_err();
-        let MethodError::Arguments { source, .. } = error else { panic!("{error:?}") };
+        let MethodError::Number { source } = error else { panic!("{error:?}") };
         assert_eq!(source.to_string(), text);
     }
     for len in 0..12 {

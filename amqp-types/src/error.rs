@@ -107,6 +107,11 @@ pub enum DecodeReason {
         /// Octets left in the table or array.
         available: usize,
     },
+    /// A content of a class that has no content properties.
+    NoProperties {
+        /// The class.
+        class_id: u16,
+    },
 }
 
 impl fmt::Display for DecodeReason {
@@ -126,6 +131,9 @@ impl fmt::Display for DecodeReason {
             }
             Self::TableLengthMismatch { needed, available } => {
                 write!(f, "needs {}, {} in the table", Octets(needed), Left(available))
+            }
+            Self::NoProperties { class_id } => {
+                write!(f, "class {class_id} has no content properties")
             }
         }
     }
@@ -171,6 +179,12 @@ pub enum MethodError {
         /// The method's number.
         id: MethodId,
     },
+    /// The payload ends before the method's number does.
+    #[error("a method without its number")]
+    Number {
+        /// What is missing.
+        source: DecodeError,
+    },
     /// The method's arguments can't be read.
     #[error("method {id} has bad arguments")]
     Arguments {
@@ -182,10 +196,13 @@ pub enum MethodError {
 }
 
 impl MethodError {
-    /// The method in question.
-    pub const fn id(&self) -> MethodId {
+    /// The method in question, if its number was there.
+    pub const fn id(&self) -> Option<MethodId> {
         match *self {
-            Self::Unknown { id } | Self::NotExpected { id } | Self::Arguments { id, .. } => id,
+            Self::Unknown { id } | Self::NotExpected { id } | Self::Arguments { id, .. } => {
+                Some(id)
+            }
+            Self::Number { .. } => None,
         }
     }
 

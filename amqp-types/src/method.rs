@@ -5,6 +5,8 @@ use std::fmt;
 use crate::codec::{Decode, Encode};
 use crate::error::{DecodeError, EncodeError, MethodError};
 use crate::reader::Reader;
+use crate::reflect::Reflect;
+use crate::schema::{ClassInfo, MethodInfo};
 use crate::writer::Writer;
 
 /// A method's number: that of its class, and its own within the class.
@@ -88,17 +90,21 @@ impl SentBy {
 /// [`Encode`] and [`Decode`] concern the arguments alone: the number in front belongs to the frame.
 /// `decode` reads exactly the arguments and leaves what stands behind them; whoever knows where the
 /// method ends calls [`Reader::finish`].
-pub trait Method: Encode + Decode + Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
+pub trait Method:
+    Encode + Decode + Reflect + Clone + fmt::Debug + PartialEq + Send + Sync + 'static
+{
+    /// All that the specification says about it; the other constants are from there.
+    const INFO: &'static MethodInfo;
     /// The number.
-    const ID: MethodId;
+    const ID: MethodId = Self::INFO.id;
     /// The specification's name, such as `basic.publish`.
-    const NAME: &'static str;
+    const NAME: &'static str = Self::INFO.name;
     /// Whether the sender waits for a reply before the next method on the channel, or this is such a reply.
-    const SYNCHRONOUS: bool;
+    const SYNCHRONOUS: bool = Self::INFO.synchronous;
     /// Whether a content header, and a body unless it is empty, follow on the channel.
-    const HAS_CONTENT: bool;
+    const HAS_CONTENT: bool = Self::INFO.has_content;
     /// Who may send it.
-    const SENT_BY: SentBy;
+    const SENT_BY: SentBy = Self::INFO.sent_by;
 }
 
 /// A method that is answered.
@@ -124,9 +130,11 @@ pub trait Reply: Sized + Send + 'static {
 /// The properties in the content header of a class.
 ///
 /// [`Encode`] and [`Decode`] begin with the property flags.
-pub trait ContentProperties: Encode + Decode + Default {
+pub trait ContentProperties: Encode + Decode + Reflect + Default {
     /// The class whose content has these properties.
-    const CLASS_ID: u16;
+    const CLASS: &'static ClassInfo;
+    /// The number of that class.
+    const CLASS_ID: u16 = Self::CLASS.id;
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 pub(crate) const INLINE_MAX: usize = 38;
 
 /// Of a long string, `Debug` shows this many octets and the number of the others.
-const DEBUG_MAX: usize = 256;
+pub(crate) const DEBUG_MAX: usize = 256;
 
 /// An immutable string of octets.
 #[derive(Clone)]

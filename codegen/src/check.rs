@@ -1,13 +1,25 @@
 //! Third stage: whether a [`Model`] makes sense, and whether Rust can express it.
 //!
 //! Nothing is changed here. What passes can be emitted without further questions.
+//!
+//! ```
+//! use amqp091_codegen::{check, model, parse, standard};
+//!
+//! let (mut model, _) = model::build(&parse::parse(&standard())?);
+//! assert!(check::check(&model).is_empty());
+//! model.classes[1].index = model.classes[0].index;
+//! let problems = check::check(&model);
+//! assert!(problems[0].to_string().contains("duplicate class index 10"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod rust_names;
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::model::{Class, Field, Method, Model};
+use crate::model::{Class, Field, FieldDefault, Method, Model};
+use crate::pattern;
 use crate::problem::{Problem, ProblemKind, resembling};
 use crate::schema::{Assert, AssertCheck, Docs, Position, Role, Rule};
 
@@ -51,6 +63,12 @@ impl<'a> Checker<'a> {
                 (code.value, code.value.to_string(), path, &code.position)
             }),
         );
+        for constant in &model.constants {
+            if constant.recoverable && constant.class.is_none() {
+                let path = format!("constant {}", constant.name);
+                self.note(&constant.position, &path, ProblemKind::RecoverableWithoutClass);
+            }
+        }
         for code in model.reply_codes() {
             if code.value > u64::from(u16::MAX) {
                 let path = format!("constant {}", code.name);
@@ -65,6 +83,7 @@ impl<'a> Checker<'a> {
             let path = format!("domain {}", domain.name);
             self.rules(&domain.docs, &path);
             for assert in &domain.asserts {
+                self.pattern(assert, &path);
                 if matches!(assert.check, AssertCheck::Le { .. }) {
                     self.note(&assert.position, &path, ProblemKind::AssertNotOnField);
                 }
@@ -84,9 +103,13 @@ impl<'a> Checker<'a> {
         self.rules(&class.docs, &class.name);
         self.fields(&class.properties, "property name", &class.name);
         for property in &class.properties {
+            let path = format!("{}.{}", class.name, property.name);
+            if property.default != FieldDefault::Zero {
+                self.note(&property.position, &path, ProblemKind::PropertyDefault);
+            }
             for assert in own_asserts(self.model, property) {
+                self.pattern(assert, &path);
                 if matches!(assert.check, AssertCheck::Le { .. }) {
-                    let path = format!("{}.{}", class.name, property.name);
                     self.note(&assert.position, &path, ProblemKind::AssertNotOnField);
                 }
             }
@@ -113,7 +136,9 @@ impl<'a> Checker<'a> {
         self.fields(&method.fields, "field name", path);
         for field in &method.fields {
             for assert in own_asserts(self.model, field) {
-                self.field_assert(class, assert, &format!("{path}.{}", field.name));
+                let path = format!("{path}.{}", field.name);
+                self.pattern(assert, &path);
+                self.field_assert(class, assert, &path);
             }
         }
     }
@@ -179,6 +204,15 @@ impl<'a> Checker<'a> {
                 ..Docs::default()
             };
             self.rules(&own, &format!("{parent}.{}", field.name));
+        }
+    }
+
+    fn pattern(&mut self, assert: &Assert, path: &str) {
+        if let AssertCheck::Regexp(source) = &assert.check
+            && pattern::octets(source).is_none()
+        {
+            let kind = ProblemKind::UnsupportedPattern(source.clone());
+            self.note(&assert.position, path, kind);
         }
     }
 
@@ -257,7 +291,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The asserts of a field without those of its domain.
-fn own_asserts<'f>(model: &Model, field: &'f Field) -> &'f [Assert] {
+pub(crate) fn own_asserts<'f>(model: &Model, field: &'f Field) -> &'f [Assert] {
     let domain = field.domain.as_ref().and_then(|name| model.domain(name));
     let inherited = domain.map_or(0, |domain| domain.asserts.len());
     field.asserts.get(inherited..).unwrap_or_default()

@@ -1,15 +1,25 @@
 //! Fourth stage: a checked [`Model`] to formatted Rust.
 //!
 //! The generated code is regular and dull on purpose: whatever is clever is written by hand, once, in the crate
-//! `amqp091-types`, and called. No name of a specification can get in the way of those it uses: what isn't in the prelude is named by a path, and
-//! types of the specification that would hide something in the prelude get another name.
+//! `amqp091-types`, and called. No name of a specification can get in the way of those it uses: what isn't in the
+//! prelude is named by a path, and types of the specification that would hide something in the prelude get another name.
+//!
+//! ```
+//! use amqp091_codegen::{emit, resolve, standard};
+//!
+//! let generated = emit::emit(&resolve(&standard())?)?;
+//! assert!(generated.protocol.contains("pub struct Publish {"));
+//! # Ok::<(), amqp091_codegen::SpecErrors>(())
+//! ```
 
+mod any_properties;
 mod constants;
 mod docs;
 mod enums;
 mod fields;
 mod methods;
 mod properties;
+mod reflect;
 mod replies;
 mod reply_code;
 mod round_trip;
@@ -40,11 +50,15 @@ fn protocol(model: &Model) -> TokenStream {
     let reply_code = reply_code::reply_code(model);
     let constants = constants::constants(model);
     let enums = enums::enums(model);
+    let any_properties = any_properties::any_properties(model);
+    let infos = reflect::classes(model);
     let classes = model.classes.iter().map(class);
     quote! {
         #reply_code
         #constants
         #enums
+        #any_properties
+        #infos
         #(#classes)*
     }
 }
@@ -56,19 +70,17 @@ fn class(class: &Class) -> TokenStream {
     let methods = class.methods.iter().map(|method| methods::method(class, method));
     let replies = class.methods.iter().map(|method| replies::replies(class, method));
     let properties = properties::properties(class);
+    let info = reflect::class(class);
     let class_id_docs = docs::lines([format!("The class id of `{}` on the wire.", class.name)]);
-    // All other names of the module begin with a capital, so this one is in nobody's way.
-    let wire = (!class.methods.is_empty() || !class.properties.is_empty()).then(|| {
-        quote!(
-            use ::amqp091_types as wire;
-        )
-    });
     quote! {
         #docs
         pub mod #module {
-            #wire
+            // All other names of the module begin with a capital, so this one is in nobody's way.
+            use ::amqp091_types as wire;
+
             #class_id_docs
             pub const CLASS_ID: u16 = #index;
+            #info
             #(#methods)*
             #(#replies)*
             #properties

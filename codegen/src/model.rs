@@ -16,6 +16,19 @@
 //! An overlay may state again what is so already (a constant with its value, a domain with its type), but whatever
 //! contradicts an earlier file (another index, other fields or responses, another value) is reported, never applied.
 //! Within one file, a name stated twice is a mistake.
+//!
+//! ```
+//! use amqp091_codegen::{model, parse, standard};
+//!
+//! let (model, problems) = model::build(&parse::parse(&standard())?);
+//! assert!(problems.is_empty());
+//! let basic = model.classes.iter().find(|class| class.name == "basic");
+//! let publish = basic.and_then(|class| class.method("publish")).ok_or("it is in the standard")?;
+//! // The domain of a field is resolved.
+//! let exchange = &publish.fields[1];
+//! assert_eq!((exchange.domain.as_deref(), exchange.wire_type.name()), (Some("exchange-name"), "shortstr"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod merge;
 
@@ -82,7 +95,7 @@ pub(crate) const SUCCESS: &str = "reply-success";
 /// The domain whose fields hold reply codes.
 const REPLY_CODE: &str = "reply-code";
 
-fn is_reply_code(constant: &Constant) -> bool {
+pub(crate) fn is_reply_code(constant: &Constant) -> bool {
     constant.class.is_some() || constant.name == SUCCESS
 }
 
@@ -248,6 +261,10 @@ pub struct Field {
     pub reserved: bool,
     /// As stated; no effect on the wire.
     pub required: bool,
+    /// What it holds unless something else is said.
+    pub default: FieldDefault,
+    /// Holds credentials, which are never printed.
+    pub secret: bool,
     /// Its own documentation; if it has none, that of its domain.
     pub docs: Docs,
     /// What its domain asserts, then what it asserts itself.
@@ -261,6 +278,31 @@ impl Field {
     #[must_use]
     pub fn is_reply_code(&self) -> bool {
         self.wire_type == WireType::Short && self.domain.as_deref() == Some(REPLY_CODE)
+    }
+}
+
+/// What a field holds unless something else is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FieldDefault {
+    /// 0, false or empty; of a content property, that it isn't there.
+    #[default]
+    Zero,
+    /// A bit that is set.
+    True,
+    /// Another number.
+    Number(u64),
+    /// A text.
+    Text(String),
+}
+
+impl fmt::Display for FieldDefault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zero => f.write_str("zero"),
+            Self::True => f.write_str("true"),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => write!(f, "\"{text}\""),
+        }
     }
 }
 

@@ -3,6 +3,21 @@
 //! The schema is checked here, element by element: which elements and attributes may stand where, and what values the
 //! attributes may have. The order of child elements doesn't matter (the published files use nine orders inside `method`),
 //! save that fields are kept in theirs, which is the order on the wire.
+//!
+//! ```
+//! use amqp091_codegen::{Source, parse};
+//!
+//! let text = r#"<amqp major="0" minor="9" revision="1" port="5672">
+//!   <constant name="frame-end" valu="206"/>
+//! </amqp>"#;
+//! let source = Source { name: "my.xml".to_owned(), text: text.to_owned() };
+//! let problems = parse::parse(&[source]).unwrap_err();
+//! let first = problems.to_string().lines().next().map(str::to_owned);
+//! assert_eq!(
+//!     first.as_deref(),
+//!     Some(r#"my.xml:2:3: constant frame-end: unknown attribute "valu" of <constant>; expected name, value, class or recoverable"#),
+//! );
+//! ```
 
 mod tree;
 
@@ -72,7 +87,7 @@ impl Parser {
 
     fn constant(&mut self, element: &Element) -> Option<Constant> {
         let (name, path) = self.named(element, "", "constant ");
-        self.attributes(element, &path, &["name", "value", "class"]);
+        self.attributes(element, &path, &["name", "value", "class", "recoverable"]);
         self.children(element, &path, &["doc"]);
         let value = self.number(element, &path, "value");
         let class = self.choice(
@@ -87,6 +102,7 @@ impl Parser {
             name: name?,
             value: value?,
             class,
+            recoverable: self.flag(element, &path, "recoverable").unwrap_or_default(),
         })
     }
 
@@ -185,7 +201,7 @@ impl Parser {
         self.attributes(
             element,
             &path,
-            &["name", "domain", "type", "reserved", "label", "required"],
+            &["name", "domain", "type", "reserved", "label", "required", "default", "secret"],
         );
         self.children(element, &path, &["doc", "rule", "assert"]);
         let kind = match (element.get("domain"), element.get("type")) {
@@ -200,6 +216,8 @@ impl Parser {
         Some(Field {
             reserved: self.flag(element, &path, "reserved").unwrap_or_default(),
             required: self.flag(element, &path, "required"),
+            default: element.get("default").map(str::to_owned),
+            secret: self.flag(element, &path, "secret").unwrap_or_default(),
             docs: self.docs(element, &path),
             asserts: self.asserts(element, &path),
             position: element.position.clone(),
@@ -272,6 +290,20 @@ impl Parser {
                 self.attributes(element, path, &["check", "value"]);
                 Some(AssertCheck::Regexp(self.required(element, path, "value")?))
             }
+            "among" => {
+                self.attributes(element, path, &["check", "value"]);
+                let values = self.required(element, path, "value")?;
+                let numbers: Option<Vec<u64>> =
+                    values.split_whitespace().map(|value| value.parse().ok()).collect();
+                match numbers {
+                    Some(numbers) if !numbers.is_empty() => Some(AssertCheck::Among(numbers)),
+                    _ => {
+                        let expected = "numbers with spaces between them";
+                        self.bad_value(element, path, "value", &values, expected);
+                        None
+                    }
+                }
+            }
             "le" => {
                 self.attributes(element, path, &["check", "method", "field"]);
                 let method = self.required(element, path, "method");
@@ -279,7 +311,7 @@ impl Parser {
                 Some(AssertCheck::Le { method: method?, field: field? })
             }
             _ => {
-                let expected = r#""notnull", "length", "regexp" or "le""#;
+                let expected = r#""notnull", "length", "regexp", "among" or "le""#;
                 self.bad_value(element, path, "check", &check, expected);
                 None
             }

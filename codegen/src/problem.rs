@@ -2,7 +2,7 @@
 //!
 //! No stage stops at its first problem; [`SpecErrors`] is the list of all of them, in file order.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use thiserror::Error;
 
@@ -58,11 +58,27 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.position)?;
+        let mut line = OneLine(f);
+        write!(line, "{}: ", self.position)?;
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(line, "{}: ", self.path)?;
         }
-        self.kind.fmt(f)
+        write!(line, "{}", self.kind)
+    }
+}
+
+/// Escapes line breaks and other control characters, which names and values in a file may have.
+pub(crate) struct OneLine<'a, 'b>(pub(crate) &'a mut fmt::Formatter<'b>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| {
+            if character.is_control() {
+                write!(self.0, "{}", character.escape_default())
+            } else {
+                self.0.write_char(character)
+            }
+        })
     }
 }
 
@@ -256,6 +272,15 @@ pub enum ProblemKind {
     /// `le` compares with a field of a method; a domain has none.
     #[error("assert \"le\" compares with another field, which only the field of a method can")]
     AssertNotOnField,
+    /// A pattern that generated code can't check.
+    #[error("the pattern {0} can't be checked; expected a set of characters, repeated: ^[a-z]*$")]
+    UnsupportedPattern(String),
+    /// A content property with a default: those that aren't set aren't sent.
+    #[error("a content property has no default: it is absent unless it is set")]
+    PropertyDefault,
+    /// `recoverable` on a constant that is no error.
+    #[error("recoverable is for errors, which have a class")]
+    RecoverableWithoutClass,
     /// The generator made something that isn't Rust.
     #[error("the generated code isn't Rust, which is a mistake of the generator: {0}")]
     NotRust(String),
@@ -276,10 +301,7 @@ fn did_you_mean(suggestion: &Option<String>) -> String {
 }
 
 /// The candidate that most resembles a name, if any is near enough to be a slip of the pen.
-pub(crate) fn resembling<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn resembling<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates
         .into_iter()
         .map(|candidate| (edits(name, candidate), candidate))

@@ -2,6 +2,19 @@
 //!
 //! Nothing is resolved here: a field names its domain, an overlay stands beside what it extends.
 //! Every element keeps its [`Position`], so that any later stage can say where a mistake is.
+//!
+//! ```
+//! use amqp091_codegen::{parse, standard};
+//!
+//! let documents = parse::parse(&standard())?;
+//! let [standard, rabbitmq] = &documents[..] else { unreachable!("two files") };
+//! assert_eq!((standard.port, standard.classes.len()), (Some(5672), 6));
+//! // An overlay names the classes that it extends, and states what it adds.
+//! let confirm = rabbitmq.classes.iter().find(|class| class.name == "confirm");
+//! assert_eq!(confirm.map(|class| class.methods.len()), Some(2));
+//! assert_eq!(standard.constants[0].position.column, 3);
+//! # Ok::<(), amqp091_codegen::SpecErrors>(())
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,6 +70,8 @@ pub struct Constant {
     pub value: u64,
     /// What a reply code ends; absent for the other constants.
     pub class: Option<ErrorClass>,
+    /// Of an error, whether trying again later may help: `recoverable`, an addition to the published schema.
+    pub recoverable: bool,
     /// Its documentation.
     pub docs: Docs,
     /// Where the element is.
@@ -232,6 +247,10 @@ pub struct Field {
     pub reserved: bool,
     /// `required`, which one field states (as "0"); on the wire the field is there all the same.
     pub required: Option<bool>,
+    /// What it holds unless something else is said: `default`, an addition to the published schema.
+    pub default: Option<String>,
+    /// Holds credentials: `secret`, an addition to the published schema.
+    pub secret: bool,
     /// Its documentation.
     pub docs: Docs,
     /// What its values must satisfy, besides what its domain asserts.
@@ -267,6 +286,8 @@ pub enum AssertCheck {
     Length(u32),
     /// `regexp`: matches this pattern.
     Regexp(String),
+    /// `among`: one of these numbers; an addition to the published schema.
+    Among(Vec<u64>),
     /// `le`: at most what that field of that method (of the same class) holds.
     Le {
         /// `tune`
@@ -282,9 +303,15 @@ impl fmt::Display for AssertCheck {
             Self::NotNull => f.write_str("notnull"),
             Self::Length(length) => write!(f, "length {length}"),
             Self::Regexp(pattern) => write!(f, "regexp {pattern}"),
+            Self::Among(values) => write!(f, "among {}", numbers(values)),
             Self::Le { method, field } => write!(f, "le {method}.{field}"),
         }
     }
+}
+
+/// `1 2`, as the attribute holds them.
+fn numbers(values: &[u64]) -> String {
+    values.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// The documentation of an element: its label, its `doc` elements and its rules.

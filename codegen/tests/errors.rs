@@ -7,6 +7,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "errors/additions.rs"]
+mod additions;
 #[path = "errors/overlays.rs"]
 mod overlays;
 
@@ -187,7 +189,7 @@ fn values_that_attributes_can_not_have() {
         ),
         (
             r#"<domain name="d" type="short"><assert check="positive"/></domain>"#,
-            r#"domain d: check="positive"; expected "notnull", "length", "regexp" or "le""#,
+            r#"domain d: check="positive"; expected "notnull", "length", "regexp", "among" or "le""#,
         ),
         (
             r#"<domain name="d" type="short"><assert check="length" value="many"/></domain>"#,

@@ -150,11 +150,17 @@ fn a_new_method_becomes_a_documented_struct() {
     holds(
         item(queue, "impl wire::Method for Pause {"),
         &[
-            "const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 60);",
-            "const NAME: &'static str = \"queue.pause\";",
-            "const SYNCHRONOUS: bool = true;",
-            "const HAS_CONTENT: bool = false;",
-            "const SENT_BY: wire::SentBy = wire::SentBy::Client;",
+            "wire::MethodId::new(CLASS_ID, 60),
+             \"queue.pause\",
+             wire::SentBy::Client,
+             )
+             .with_label(\"Stop the deliveries of a queue\")
+             .with_synchronous()
+             .with_replies(&[<PauseOk as wire::Method>::ID])
+             .with_fields(",
+            "wire::schema::FieldInfo::new(\"queue\", wire::schema::WireType::ShortStr)
+             .with_label(\"Queue to be paused\")
+             .with_domain(\"queue-name\")",
         ],
     );
     holds(

@@ -81,6 +81,10 @@ pub(super) fn field(parent: &str, field: &Field) -> TokenStream {
             AssertCheck::NotNull => "not null".to_owned(),
             AssertCheck::Length(length) => format!("at most {length} characters"),
             AssertCheck::Regexp(pattern) => format!("matches {}", code(pattern)),
+            AssertCheck::Among(values) => {
+                let values: Vec<String> = values.iter().map(u64::to_string).collect();
+                crate::problem::one_of(&values)
+            }
             AssertCheck::Le { method, field } => format!("at most `{method}.{field}`"),
         })
         .collect();
@@ -101,6 +105,13 @@ pub(super) fn constant(constant: &Constant, last: Option<String>) -> TokenStream
         page.paragraph([last]);
     }
     lines(page.0)
+}
+
+/// The text as one plain paragraph.
+pub(super) fn plain(docs: &Docs) -> Option<String> {
+    let texts = docs.texts.iter().filter(|text| text.kind == TextKind::Prose);
+    let words: Vec<&str> = texts.flat_map(|text| text.text.split_whitespace()).collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 /// The summary alone, for lists.

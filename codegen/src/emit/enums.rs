@@ -48,6 +48,8 @@ pub(super) fn enums(model: &Model) -> TokenStream {
         #server_to_any
         #(#narrow)*
         #lookup
+
+        ::amqp091_types::__serde_protocol!(CLASSES, ReplyCode, AnyMethod, ToClient, ToServer);
     }
 }
 
@@ -88,11 +90,12 @@ fn method_enum(name: &Ident, summary: &str, entries: &[&Entry]) -> TokenStream {
     });
     let variant: Vec<_> = entries.iter().map(|entry| &entry.variant).collect();
     let path: Vec<_> = entries.iter().map(|entry| &entry.path).collect();
-    let class_id = entries.iter().map(|entry| &entry.class_id);
-    let method_id = entries.iter().map(|entry| &entry.method_id);
+    let class_id: Vec<_> = entries.iter().map(|entry| &entry.class_id).collect();
+    let method_id: Vec<_> = entries.iter().map(|entry| &entry.method_id).collect();
     // Without variants, nothing else would satisfy the compiler.
     let by_reference = if entries.is_empty() { quote!(*self) } else { quote!(self) };
     let unused = entries.is_empty().then(|| quote!(let _ = &out;));
+    let unset = entries.is_empty().then(|| quote!(let _ = index;));
     let unread = entries.is_empty().then(|| quote!(let _ = &input;));
     quote! {
         #docs
@@ -114,6 +117,23 @@ fn method_enum(name: &Ident, summary: &str, entries: &[&Entry]) -> TokenStream {
                 }
             }
 
+            /// All that the specification says about it.
+            #[must_use]
+            pub const fn info(&self) -> &'static ::amqp091_types::schema::MethodInfo {
+                match #by_reference {
+                    #(Self::#variant(_) => <#path as ::amqp091_types::Method>::INFO,)*
+                }
+            }
+
+            /// The method with these ids, its arguments as they are by default; `None` if there is none of it here.
+            #[must_use]
+            pub fn new(id: ::amqp091_types::MethodId) -> Option<Self> {
+                match (id.class_id, id.method_id) {
+                    #((#class_id, #method_id) => Some(Self::#variant(::core::default::Default::default())),)*
+                    _ => None,
+                }
+            }
+
             /// Its name in the specification, with that of its class: `basic.publish`.
             #[must_use]
             pub const fn name(&self) -> &'static str {
@@ -130,6 +150,19 @@ fn method_enum(name: &Ident, summary: &str, entries: &[&Entry]) -> TokenStream {
                 }
             }
 
+            /// Reads a method from a method frame's payload: class id, method id, arguments, and nothing may be left over.
+            ///
+            /// # Errors
+            ///
+            /// If there are fewer than four octets, and as [`decode`](Self::decode).
+            pub fn from_payload(payload: &[u8]) -> Result<Self, ::amqp091_types::MethodError> {
+                let mut input = ::amqp091_types::Reader::new(payload);
+                match <::amqp091_types::MethodId as ::amqp091_types::Decode>::decode(&mut input) {
+                    Ok(id) => Self::decode(id, &mut input),
+                    Err(source) => Err(::amqp091_types::MethodError::Number { source }),
+                }
+            }
+
             /// Reads the arguments of the method with these ids, and nothing may be left over.
             ///
             /// # Errors
@@ -143,6 +176,34 @@ fn method_enum(name: &Ident, summary: &str, entries: &[&Entry]) -> TokenStream {
                 match (id.class_id, id.method_id) {
                     #((#class_id, #method_id) => arguments(id, input, Self::#variant),)*
                     _ => Err(refused(id)),
+                }
+            }
+        }
+
+        /// The fields of the method that it is.
+        impl ::amqp091_types::Reflect for #name {
+            fn name(&self) -> &'static str {
+                Self::name(self)
+            }
+
+            fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+                self.info().fields
+            }
+
+            fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+                self.as_reflect().field_at(index)
+            }
+
+            fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+                #unset
+                match #by_reference {
+                    #(Self::#variant(method) => ::amqp091_types::Reflect::field_mut_at(method, index),)*
+                }
+            }
+
+            fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+                match #by_reference {
+                    #(Self::#variant(method) => method,)*
                 }
             }
         }

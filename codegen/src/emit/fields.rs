@@ -212,6 +212,7 @@ pub(super) fn local(field: &Field) -> proc_macro2::Ident {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::FieldDefault;
     use crate::schema::{Docs, Position};
 
     fn field(name: &str, wire_type: WireType) -> Field {
@@ -221,6 +222,8 @@ mod tests {
             wire_type,
             reserved: false,
             required: true,
+            default: FieldDefault::default(),
+            secret: false,
             docs: Docs::default(),
             asserts: Vec::new(),
             position: Position { source: 0, line: 1, column: 1, file: "a.xml".into() },

@@ -3,37 +3,28 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::model::{Class, Method};
+use crate::model::{Class, Field, FieldDefault, Method, WireType};
 use crate::names;
-use crate::schema::Role;
 
+use super::reflect::{self, Owner};
 use super::{docs, fields, secrets};
 
 pub(super) fn method(class: &Class, method: &Method) -> TokenStream {
     let definition = definition(class, method);
     let name = names::camel_ident(&method.name);
     let path = format!("{}.{}", class.name, method.name);
-    let method_id = docs::number(method.index);
-    let synchronous = method.synchronous;
-    let content = method.content;
-    let sent_by = match (method.sent_by(Role::Client), method.sent_by(Role::Server)) {
-        (true, true) => quote!(Both),
-        (true, false) => quote!(Client),
-        (false, _) => quote!(Server),
-    };
+    let info = reflect::method(class, method);
+    let reflect = reflect::reflect(&Owner::Method(method));
     let encode = encode(method, &path);
     let decode = decode(method, &path);
     quote! {
         #definition
 
         impl wire::Method for #name {
-            const ID: wire::MethodId =
-                wire::MethodId::new(CLASS_ID, #method_id);
-            const NAME: &'static str = #path;
-            const SYNCHRONOUS: bool = #synchronous;
-            const HAS_CONTENT: bool = #content;
-            const SENT_BY: wire::SentBy = wire::SentBy::#sent_by;
+            const INFO: &'static wire::schema::MethodInfo = #info;
         }
+
+        #reflect
 
         impl wire::Encode for #name {
             #encode
@@ -42,6 +33,8 @@ pub(super) fn method(class: &Class, method: &Method) -> TokenStream {
         impl wire::Decode for #name {
             #decode
         }
+
+        wire::__serde_method!(#name);
     }
 }
 
@@ -64,14 +57,59 @@ fn definition(class: &Class, method: &Method) -> TokenStream {
         })
         .collect();
     let body = if fields.is_empty() { quote!(;) } else { quote!({ #(#fields,)* }) };
-    let (derive_debug, debug) = secrets::debug(&path, method);
+    let (derive_default, default) = default(method);
+    let (derive_debug, debug) = secrets::debug(method);
     quote! {
         #docs
-        #[derive(Clone, #derive_debug Default, PartialEq, Eq)]
+        #[derive(Clone, #derive_debug #derive_default PartialEq, Eq)]
         pub struct #name #body
+
+        #default
 
         #debug
     }
+}
+
+/// How the struct of `method` gets `Default`: as a derive, or as an implementation if something isn't zero.
+fn default(method: &Method) -> (TokenStream, TokenStream) {
+    if method.fields.iter().all(|field| field.default == FieldDefault::Zero) {
+        return (quote!(Default,), TokenStream::new());
+    }
+    let name = names::camel_ident(&method.name);
+    let kept: Vec<&Field> = method.fields.iter().filter(|field| !field.reserved).collect();
+    let values = kept.iter().map(|field| {
+        let name = names::snake_ident(&field.name);
+        let value = match (&field.default, field.wire_type) {
+            (FieldDefault::Zero, _) => quote!(::core::default::Default::default()),
+            (FieldDefault::True, _) => quote!(true),
+            (FieldDefault::Number(number), wire_type) => {
+                let number = docs::number(*number);
+                match wire_type {
+                    WireType::Timestamp => quote!(wire::Timestamp(#number)),
+                    _ if field.is_reply_code() => quote!(super::ReplyCode(#number)),
+                    _ => quote!(#number),
+                }
+            }
+            (FieldDefault::Text(text), WireType::LongStr) => {
+                quote!(wire::LongStr::from_static(#text))
+            }
+            (FieldDefault::Text(text), _) => quote!(wire::ShortStr::from_static(#text)),
+        };
+        quote!(#name: #value)
+    });
+    let unusual = kept.iter().filter(|field| field.default != FieldDefault::Zero);
+    let unusual: Vec<String> =
+        unusual.map(|field| format!("`{}` is {}", field.name, field.default)).collect();
+    let docs = docs::lines([format!("Zero and empty, but {}.", unusual.join(", "))]);
+    let implementation = quote! {
+        impl ::core::default::Default for #name {
+            #docs
+            fn default() -> Self {
+                Self { #(#values,)* }
+            }
+        }
+    };
+    (TokenStream::new(), implementation)
 }
 
 fn encode(method: &Method, path: &str) -> TokenStream {

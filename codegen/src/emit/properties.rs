@@ -13,8 +13,8 @@ pub(super) fn properties(class: &Class) -> TokenStream {
         return quote!();
     }
     let path = format!("{}.properties", class.name);
-    let all: Vec<Property<'_>> = class
-        .properties
+    let fields = fields_of(class);
+    let all: Vec<Property<'_>> = fields
         .iter()
         .enumerate()
         .map(|(index, field)| Property::new(index, field))
@@ -27,6 +27,7 @@ pub(super) fn properties(class: &Class) -> TokenStream {
     let writes = kept().filter_map(|property| property.write(&path));
     let reads = all.iter().filter_map(|property| property.read(&path));
     let initializers = kept().map(|property| fields::initializer(property.field));
+    let reflect = super::reflect::reflect(&super::reflect::Owner::Properties(class));
     let flags_path = format!("{path}.flags");
     let docs = docs::lines([
         format!(
@@ -48,8 +49,10 @@ pub(super) fn properties(class: &Class) -> TokenStream {
         }
 
         impl wire::ContentProperties for Properties {
-            const CLASS_ID: u16 = CLASS_ID;
+            const CLASS: &'static wire::schema::ClassInfo = CLASS;
         }
+
+        #reflect
 
         impl wire::Encode for Properties {
             #[inline]
@@ -82,7 +85,18 @@ pub(super) fn properties(class: &Class) -> TokenStream {
                 Ok(Self { #(#initializers),* })
             }
         }
+
+        wire::__serde_properties!(Properties);
     }
+}
+
+/// The properties as they are in Rust: a reply code among them is a plain number, which no known class has.
+fn fields_of(class: &Class) -> Vec<Field> {
+    let plain = |field: &Field| Field {
+        domain: field.domain.clone().filter(|_| !field.is_reply_code()),
+        ..field.clone()
+    };
+    class.properties.iter().map(plain).collect()
 }
 
 struct Property<'a> {

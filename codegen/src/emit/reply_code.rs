@@ -35,6 +35,21 @@ pub(super) fn reply_code(model: &Model) -> TokenStream {
         let name = names::constant(&code.name);
         quote!(Self::#ident => Some(#name))
     });
+    let descriptions = codes.iter().filter_map(|code| {
+        let ident = names::constant_ident(&code.name);
+        let text = docs::plain(&code.docs)?;
+        Some(quote!(Self::#ident => Some(#text)))
+    });
+    let all = codes.iter().map(|code| names::constant_ident(&code.name));
+    let errors = |recoverable: bool| {
+        let codes: Vec<_> = codes
+            .iter()
+            .filter(|code| code.class.is_some() && code.recoverable == recoverable)
+            .map(|code| names::constant_ident(&code.name))
+            .collect();
+        (!codes.is_empty()).then(|| quote!(#(Self::#codes)|* => Some(#recoverable),))
+    };
+    let (recoverable, irrecoverable) = (errors(true), errors(false));
     let kinds =
         [(ErrorClass::Soft, quote!(ErrorKind::Soft)), (ErrorClass::Hard, quote!(ErrorKind::Hard))]
             .into_iter()
@@ -58,11 +73,34 @@ pub(super) fn reply_code(model: &Model) -> TokenStream {
         impl ReplyCode {
             #(#constants)*
 
+            /// All codes that the specification knows, by number.
+            pub const ALL: &[Self] = &[#(Self::#all,)*];
+
             /// The name that the specification has for it, as brokers print it: `NOT_FOUND`.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self {
                     #(#names_of,)*
+                    _ => None,
+                }
+            }
+
+            /// What the specification says about it, in one paragraph.
+            #[must_use]
+            pub const fn description(self) -> Option<&'static str> {
+                match self {
+                    #(#descriptions,)*
+                    _ => None,
+                }
+            }
+
+            /// Whether trying again later may help after this error; `None` for success and for codes that the
+            /// specification doesn't know.
+            #[must_use]
+            pub const fn is_recoverable(self) -> Option<bool> {
+                match self {
+                    #recoverable
+                    #irrecoverable
                     _ => None,
                 }
             }

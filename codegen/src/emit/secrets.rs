@@ -1,7 +1,6 @@
 //! Fields that hold credentials: `Debug` doesn't show them, so that no log does.
 //!
-//! The schema has no place to say so; this table is the only one of its kind. A field that a specification
-//! doesn't have does no harm here.
+//! A specification says so by `secret="1"`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,17 +8,10 @@ use quote::quote;
 use crate::model::Method;
 use crate::names;
 
-const SECRETS: [&str; 3] = [
-    "connection.start-ok.response",
-    "connection.secure-ok.response",
-    "connection.update-secret.new-secret",
-];
-
 /// How the struct of `method` gets `Debug`: as a derive, or as an implementation that hides its secrets.
-pub(super) fn debug(path: &str, method: &Method) -> (TokenStream, TokenStream) {
+pub(super) fn debug(method: &Method) -> (TokenStream, TokenStream) {
     let fields: Vec<_> = method.fields.iter().filter(|field| !field.reserved).collect();
-    let is_secret = |field: &str| SECRETS.contains(&format!("{path}.{field}").as_str());
-    if !fields.iter().any(|field| is_secret(&field.name)) {
+    if !fields.iter().any(|field| field.secret) {
         return (quote!(Debug,), TokenStream::new());
     }
     let name = names::camel_ident(&method.name);
@@ -27,7 +19,7 @@ pub(super) fn debug(path: &str, method: &Method) -> (TokenStream, TokenStream) {
     let shown = fields.iter().map(|field| {
         let ident = names::snake_ident(&field.name);
         let label = ident.to_string();
-        if is_secret(&field.name) {
+        if field.secret {
             quote!(.field(#label, &format_args!("(hidden)")))
         } else {
             quote!(.field(#label, &self.#ident))

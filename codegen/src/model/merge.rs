@@ -5,7 +5,7 @@ use crate::schema::{
     self, Assert, Chassis, Constant, Docs, Document, FieldKind, Handler, Position,
 };
 
-use super::{Class, Domain, Field, Method, Model, WireType, describe_class};
+use super::{Class, Domain, Field, FieldDefault, Method, Model, WireType, describe_class};
 
 pub(super) fn merge(documents: &[Document]) -> (Model, Vec<Problem>) {
     let mut merger = Merger {
@@ -87,8 +87,8 @@ impl Merger {
             .constants
             .iter()
             .find(|known| known.name == new.name)
-            .map(|known| (known.value, known.class, known.position.clone()));
-        let Some((value, class, first)) = known else {
+            .map(|known| (known.value, known.class, known.recoverable, known.position.clone()));
+        let Some((value, class, recoverable, first)) = known else {
             self.model.constants.push(new.clone());
             return;
         };
@@ -100,6 +100,8 @@ impl Merger {
         self.unchanged(at, &path, "the value", Some(value), Some(new.value));
         let (was, now) = (describe_class(class), describe_class(new.class));
         self.unchanged(at, &path, "the class", Some(was), Some(now));
+        let (was, now) = (u8::from(recoverable), u8::from(new.recoverable));
+        self.unchanged(at, &path, "recoverable", Some(was), Some(now));
     }
 
     fn domain(&mut self, new: &schema::Domain) {
@@ -285,6 +287,8 @@ impl Merger {
             wire_type: WireType::Octet,
             reserved: field.reserved,
             required: field.required.unwrap_or(true),
+            default: FieldDefault::Zero,
+            secret: field.secret,
             docs: field.docs.clone(),
             asserts: Vec::new(),
             position: field.position.clone(),
@@ -321,7 +325,52 @@ impl Merger {
             }
         }
         resolved.asserts.extend_from_slice(&field.asserts);
+        if let Some(value) = &field.default {
+            resolved.default = self.default(field, value, resolved.wire_type, path);
+        }
         resolved
+    }
+
+    fn default(
+        &mut self,
+        field: &schema::Field,
+        value: &str,
+        wire_type: WireType,
+        path: &str,
+    ) -> FieldDefault {
+        let number = |largest: u64| {
+            let number = value.parse().ok().filter(|number| *number <= largest);
+            let default = number.map(|number| {
+                if number == 0 { FieldDefault::Zero } else { FieldDefault::Number(number) }
+            });
+            default.ok_or_else(|| format!("a number from 0 to {largest}"))
+        };
+        let text = |most: usize| match value.len() {
+            0 => Ok(FieldDefault::Zero),
+            len if len <= most => Ok(FieldDefault::Text(value.to_owned())),
+            _ => Err(format!("at most {most} octets")),
+        };
+        let default = match wire_type {
+            _ if field.reserved => Err("none: the field is reserved".to_owned()),
+            WireType::Bit => match value {
+                "0" => Ok(FieldDefault::Zero),
+                "1" => Ok(FieldDefault::True),
+                _ => Err(r#""0" or "1""#.to_owned()),
+            },
+            WireType::Octet => number(u8::MAX.into()),
+            WireType::Short => number(u16::MAX.into()),
+            WireType::Long => number(u32::MAX.into()),
+            WireType::LongLong | WireType::Timestamp => number(u64::MAX),
+            WireType::ShortStr => text(u8::MAX.into()),
+            WireType::LongStr => text(u16::MAX.into()),
+            WireType::Table => Err("none: a table is empty by default".to_owned()),
+        };
+        default.unwrap_or_else(|expected| {
+            let attribute = "default".to_owned();
+            let kind = ProblemKind::BadValue { attribute, value: value.to_owned(), expected };
+            self.note(&field.position, path, kind);
+            FieldDefault::Zero
+        })
     }
 
     fn unknown_type(&mut self, position: &Position, path: &str, name: &str) {

@@ -1,6 +1,7 @@
 //! XML text to a tree of elements with their positions; knows nothing of AMQP.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use quick_xml::XmlVersion;
@@ -10,6 +11,10 @@ use quick_xml::reader::Reader;
 
 use crate::problem::{Problem, ProblemKind};
 use crate::schema::Position;
+
+/// How deep elements may be nested. The schema has six levels; more than these, and dropping the tree, which is a
+/// recursion, would be a question of stack.
+const DEPTH_MAX: usize = 32;
 
 /// An element, its text and its children.
 #[derive(Debug)]
@@ -51,6 +56,12 @@ pub(super) fn read(source: usize, name: &str, text: &str) -> Result<Element, Box
                     return Err(malformed(
                         offset,
                         format!("a second outermost element <{}>", start.name().0),
+                    ));
+                }
+                if open.len() == DEPTH_MAX {
+                    return Err(malformed(
+                        offset,
+                        format!("elements are nested deeper than {DEPTH_MAX} levels"),
                     ));
                 }
                 let attributes =
@@ -144,6 +155,9 @@ struct Places<'a> {
     text: &'a str,
     /// The offset of the first octet of each line.
     lines: Vec<usize>,
+    /// Offset and column of the last place that was asked for. The next one is counted from there if it is further on in the
+    /// same line: counted from the line's start, a file of one long line would take quadratic time.
+    last: Cell<(usize, usize)>,
 }
 
 impl<'a> Places<'a> {
@@ -154,6 +168,7 @@ impl<'a> Places<'a> {
             file: Arc::from(name),
             text,
             lines: std::iter::once(0).chain(newlines.map(|(offset, _)| offset + 1)).collect(),
+            last: Cell::new((0, 1)),
         }
     }
 
@@ -161,13 +176,15 @@ impl<'a> Places<'a> {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines.get(line - 1).copied().unwrap_or_default();
-        let before = self.text.get(start..offset).unwrap_or_default();
-        Position {
-            source: self.source,
-            line,
-            column: before.chars().count() + 1,
-            file: Arc::clone(&self.file),
+        let (from, mut column) = match self.last.get() {
+            (last, column) if (start..=offset).contains(&last) => (last, column),
+            _ => (start, 1),
+        };
+        if let Some(between) = self.text.get(from..offset) {
+            column += between.chars().count();
+            self.last.set((offset, column));
         }
+        Position { source: self.source, line, column, file: Arc::clone(&self.file) }
     }
 }
 

@@ -95,6 +95,28 @@ impl ReplyCode {
     ///
     /// A hard error: it closes the connection.
     pub const INTERNAL_ERROR: Self = Self(541);
+    /// All codes that the specification knows, by number.
+    pub const ALL: &[Self] = &[
+        Self::REPLY_SUCCESS,
+        Self::CONTENT_TOO_LARGE,
+        Self::NO_ROUTE,
+        Self::NO_CONSUMERS,
+        Self::CONNECTION_FORCED,
+        Self::INVALID_PATH,
+        Self::ACCESS_REFUSED,
+        Self::NOT_FOUND,
+        Self::RESOURCE_LOCKED,
+        Self::PRECONDITION_FAILED,
+        Self::FRAME_ERROR,
+        Self::SYNTAX_ERROR,
+        Self::COMMAND_INVALID,
+        Self::CHANNEL_ERROR,
+        Self::UNEXPECTED_FRAME,
+        Self::RESOURCE_ERROR,
+        Self::NOT_ALLOWED,
+        Self::NOT_IMPLEMENTED,
+        Self::INTERNAL_ERROR,
+    ];
     /// The name that the specification has for it, as brokers print it: `NOT_FOUND`.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
@@ -118,6 +140,132 @@ impl ReplyCode {
             Self::NOT_IMPLEMENTED => Some("NOT_IMPLEMENTED"),
             Self::INTERNAL_ERROR => Some("INTERNAL_ERROR"),
             Self::NO_ROUTE => Some("NO_ROUTE"),
+            _ => None,
+        }
+    }
+    /// What the specification says about it, in one paragraph.
+    #[must_use]
+    pub const fn description(self) -> Option<&'static str> {
+        match self {
+            Self::REPLY_SUCCESS => {
+                Some(
+                    "No error. A client sends it when it closes a connection or channel of its own accord.",
+                )
+            }
+            Self::CONTENT_TOO_LARGE => {
+                Some(
+                    "The message is bigger than the server is willing to take. RabbitMQ answers an oversized message with precondition-failed instead.",
+                )
+            }
+            Self::NO_ROUTE => {
+                Some(
+                    "Reason given in basic.return for a mandatory message that was routed to no queue.",
+                )
+            }
+            Self::NO_CONSUMERS => {
+                Some(
+                    "Reason given in basic.return for a message with the immediate flag that no consumer was ready for. RabbitMQ has no immediate delivery and therefore never sends it.",
+                )
+            }
+            Self::CONNECTION_FORCED => {
+                Some(
+                    "The server ends the connection for reasons of its own, such as a shutdown or an operator's command. Reconnecting later, or to another node, is the right answer.",
+                )
+            }
+            Self::INVALID_PATH => {
+                Some(
+                    "Meant for a virtual host that does not exist. RabbitMQ reports that with not-allowed (530) and never sends this code.",
+                )
+            }
+            Self::ACCESS_REFUSED => {
+                Some(
+                    "The user lacks the permission, or the object may not be used that way: a reserved name, an internal exchange, a consumer that asks for a queue held by an exclusive one. It also comes in connection.close when a login fails and the client has announced the capability authentication_failure_close.",
+                )
+            }
+            Self::NOT_FOUND => {
+                Some(
+                    "The queue, exchange or other object named does not exist. For a publish it arrives some time later, because basic.publish has no reply.",
+                )
+            }
+            Self::RESOURCE_LOCKED => {
+                Some("The queue is exclusive to another connection.")
+            }
+            Self::PRECONDITION_FAILED => {
+                Some(
+                    "Something that the method takes for granted is not so: a redeclaration with other settings, a delivery tag that is not outstanding, a queue in use or not empty, a malformed property or argument.",
+                )
+            }
+            Self::FRAME_ERROR => {
+                Some(
+                    "The octets received are not a valid frame, or the arguments inside it could not be decoded.",
+                )
+            }
+            Self::SYNTAX_ERROR => {
+                Some(
+                    "A field held a value that is not permitted. RabbitMQ uses frame-error for most such cases.",
+                )
+            }
+            Self::COMMAND_INVALID => {
+                Some(
+                    "The method exists but makes no sense here: a reply that nobody waits for, a connection method on a channel other than 0, or, in RabbitMQ before 4.0, an exchange type that it does not know.",
+                )
+            }
+            Self::CHANNEL_ERROR => {
+                Some(
+                    "The channel number is not open, or already is. Using a number again before its close-ok has come leads to this too, and costs the whole connection.",
+                )
+            }
+            Self::UNEXPECTED_FRAME => {
+                Some(
+                    "The frame does not fit in the sequence: a body without a header, a method between the frames of a message, more body octets than the header announced.",
+                )
+            }
+            Self::RESOURCE_ERROR => {
+                Some(
+                    "The server has run out of something: memory, disk, or a configured maximum of objects.",
+                )
+            }
+            Self::NOT_ALLOWED => {
+                Some(
+                    "The request is forbidden whatever the permissions: an unknown virtual host, a consumer tag already in use, more channels than were agreed on.",
+                )
+            }
+            Self::NOT_IMPLEMENTED => {
+                Some(
+                    "The server does not do this at all. In RabbitMQ these are the immediate flag, a prefetch size, pausing with channel.flow, and recovering without requeueing.",
+                )
+            }
+            Self::INTERNAL_ERROR => {
+                Some(
+                    "The server failed in an unforeseen way. RabbitMQ also answers like this to message headers that it cannot decode, for instance with a NaN among them.",
+                )
+            }
+            _ => None,
+        }
+    }
+    /// Whether trying again later may help after this error; `None` for success and for codes that the
+    /// specification doesn't know.
+    #[must_use]
+    pub const fn is_recoverable(self) -> Option<bool> {
+        match self {
+            Self::CONTENT_TOO_LARGE
+            | Self::NO_CONSUMERS
+            | Self::CONNECTION_FORCED
+            | Self::RESOURCE_LOCKED
+            | Self::RESOURCE_ERROR => Some(true),
+            Self::NO_ROUTE
+            | Self::INVALID_PATH
+            | Self::ACCESS_REFUSED
+            | Self::NOT_FOUND
+            | Self::PRECONDITION_FAILED
+            | Self::FRAME_ERROR
+            | Self::SYNTAX_ERROR
+            | Self::COMMAND_INVALID
+            | Self::CHANNEL_ERROR
+            | Self::UNEXPECTED_FRAME
+            | Self::NOT_ALLOWED
+            | Self::NOT_IMPLEMENTED
+            | Self::INTERNAL_ERROR => Some(false),
             _ => None,
         }
     }
@@ -469,6 +617,219 @@ impl AnyMethod {
             Self::TxRollbackOk(_) => <tx::RollbackOk as ::amqp091_types::Method>::ID,
         }
     }
+    /// All that the specification says about it.
+    #[must_use]
+    pub const fn info(&self) -> &'static ::amqp091_types::schema::MethodInfo {
+        match self {
+            Self::ConnectionStart(_) => {
+                <connection::Start as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionStartOk(_) => {
+                <connection::StartOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionSecure(_) => {
+                <connection::Secure as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionSecureOk(_) => {
+                <connection::SecureOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionTune(_) => {
+                <connection::Tune as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionTuneOk(_) => {
+                <connection::TuneOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionOpen(_) => {
+                <connection::Open as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionOpenOk(_) => {
+                <connection::OpenOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionClose(_) => {
+                <connection::Close as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionCloseOk(_) => {
+                <connection::CloseOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionBlocked(_) => {
+                <connection::Blocked as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionUnblocked(_) => {
+                <connection::Unblocked as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionUpdateSecret(_) => {
+                <connection::UpdateSecret as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionUpdateSecretOk(_) => {
+                <connection::UpdateSecretOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ChannelOpen(_) => <channel::Open as ::amqp091_types::Method>::INFO,
+            Self::ChannelOpenOk(_) => <channel::OpenOk as ::amqp091_types::Method>::INFO,
+            Self::ChannelFlow(_) => <channel::Flow as ::amqp091_types::Method>::INFO,
+            Self::ChannelFlowOk(_) => <channel::FlowOk as ::amqp091_types::Method>::INFO,
+            Self::ChannelClose(_) => <channel::Close as ::amqp091_types::Method>::INFO,
+            Self::ChannelCloseOk(_) => {
+                <channel::CloseOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDeclare(_) => {
+                <exchange::Declare as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDeclareOk(_) => {
+                <exchange::DeclareOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDelete(_) => {
+                <exchange::Delete as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDeleteOk(_) => {
+                <exchange::DeleteOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeBind(_) => <exchange::Bind as ::amqp091_types::Method>::INFO,
+            Self::ExchangeBindOk(_) => {
+                <exchange::BindOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeUnbind(_) => {
+                <exchange::Unbind as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeUnbindOk(_) => {
+                <exchange::UnbindOk as ::amqp091_types::Method>::INFO
+            }
+            Self::QueueDeclare(_) => <queue::Declare as ::amqp091_types::Method>::INFO,
+            Self::QueueDeclareOk(_) => {
+                <queue::DeclareOk as ::amqp091_types::Method>::INFO
+            }
+            Self::QueueBind(_) => <queue::Bind as ::amqp091_types::Method>::INFO,
+            Self::QueueBindOk(_) => <queue::BindOk as ::amqp091_types::Method>::INFO,
+            Self::QueuePurge(_) => <queue::Purge as ::amqp091_types::Method>::INFO,
+            Self::QueuePurgeOk(_) => <queue::PurgeOk as ::amqp091_types::Method>::INFO,
+            Self::QueueDelete(_) => <queue::Delete as ::amqp091_types::Method>::INFO,
+            Self::QueueDeleteOk(_) => <queue::DeleteOk as ::amqp091_types::Method>::INFO,
+            Self::QueueUnbind(_) => <queue::Unbind as ::amqp091_types::Method>::INFO,
+            Self::QueueUnbindOk(_) => <queue::UnbindOk as ::amqp091_types::Method>::INFO,
+            Self::BasicQos(_) => <basic::Qos as ::amqp091_types::Method>::INFO,
+            Self::BasicQosOk(_) => <basic::QosOk as ::amqp091_types::Method>::INFO,
+            Self::BasicConsume(_) => <basic::Consume as ::amqp091_types::Method>::INFO,
+            Self::BasicConsumeOk(_) => {
+                <basic::ConsumeOk as ::amqp091_types::Method>::INFO
+            }
+            Self::BasicCancel(_) => <basic::Cancel as ::amqp091_types::Method>::INFO,
+            Self::BasicCancelOk(_) => <basic::CancelOk as ::amqp091_types::Method>::INFO,
+            Self::BasicPublish(_) => <basic::Publish as ::amqp091_types::Method>::INFO,
+            Self::BasicReturn(_) => <basic::Return as ::amqp091_types::Method>::INFO,
+            Self::BasicDeliver(_) => <basic::Deliver as ::amqp091_types::Method>::INFO,
+            Self::BasicGet(_) => <basic::Get as ::amqp091_types::Method>::INFO,
+            Self::BasicGetOk(_) => <basic::GetOk as ::amqp091_types::Method>::INFO,
+            Self::BasicGetEmpty(_) => <basic::GetEmpty as ::amqp091_types::Method>::INFO,
+            Self::BasicAck(_) => <basic::Ack as ::amqp091_types::Method>::INFO,
+            Self::BasicReject(_) => <basic::Reject as ::amqp091_types::Method>::INFO,
+            Self::BasicRecoverAsync(_) => {
+                <basic::RecoverAsync as ::amqp091_types::Method>::INFO
+            }
+            Self::BasicRecover(_) => <basic::Recover as ::amqp091_types::Method>::INFO,
+            Self::BasicRecoverOk(_) => {
+                <basic::RecoverOk as ::amqp091_types::Method>::INFO
+            }
+            Self::BasicNack(_) => <basic::Nack as ::amqp091_types::Method>::INFO,
+            Self::ConfirmSelect(_) => <confirm::Select as ::amqp091_types::Method>::INFO,
+            Self::ConfirmSelectOk(_) => {
+                <confirm::SelectOk as ::amqp091_types::Method>::INFO
+            }
+            Self::TxSelect(_) => <tx::Select as ::amqp091_types::Method>::INFO,
+            Self::TxSelectOk(_) => <tx::SelectOk as ::amqp091_types::Method>::INFO,
+            Self::TxCommit(_) => <tx::Commit as ::amqp091_types::Method>::INFO,
+            Self::TxCommitOk(_) => <tx::CommitOk as ::amqp091_types::Method>::INFO,
+            Self::TxRollback(_) => <tx::Rollback as ::amqp091_types::Method>::INFO,
+            Self::TxRollbackOk(_) => <tx::RollbackOk as ::amqp091_types::Method>::INFO,
+        }
+    }
+    /// The method with these ids, its arguments as they are by default; `None` if there is none of it here.
+    #[must_use]
+    pub fn new(id: ::amqp091_types::MethodId) -> Option<Self> {
+        match (id.class_id, id.method_id) {
+            (10, 10) => Some(Self::ConnectionStart(::core::default::Default::default())),
+            (10, 11) => {
+                Some(Self::ConnectionStartOk(::core::default::Default::default()))
+            }
+            (10, 20) => Some(Self::ConnectionSecure(::core::default::Default::default())),
+            (10, 21) => {
+                Some(Self::ConnectionSecureOk(::core::default::Default::default()))
+            }
+            (10, 30) => Some(Self::ConnectionTune(::core::default::Default::default())),
+            (10, 31) => Some(Self::ConnectionTuneOk(::core::default::Default::default())),
+            (10, 40) => Some(Self::ConnectionOpen(::core::default::Default::default())),
+            (10, 41) => Some(Self::ConnectionOpenOk(::core::default::Default::default())),
+            (10, 50) => Some(Self::ConnectionClose(::core::default::Default::default())),
+            (10, 51) => {
+                Some(Self::ConnectionCloseOk(::core::default::Default::default()))
+            }
+            (10, 60) => {
+                Some(Self::ConnectionBlocked(::core::default::Default::default()))
+            }
+            (10, 61) => {
+                Some(Self::ConnectionUnblocked(::core::default::Default::default()))
+            }
+            (10, 70) => {
+                Some(Self::ConnectionUpdateSecret(::core::default::Default::default()))
+            }
+            (10, 71) => {
+                Some(Self::ConnectionUpdateSecretOk(::core::default::Default::default()))
+            }
+            (20, 10) => Some(Self::ChannelOpen(::core::default::Default::default())),
+            (20, 11) => Some(Self::ChannelOpenOk(::core::default::Default::default())),
+            (20, 20) => Some(Self::ChannelFlow(::core::default::Default::default())),
+            (20, 21) => Some(Self::ChannelFlowOk(::core::default::Default::default())),
+            (20, 40) => Some(Self::ChannelClose(::core::default::Default::default())),
+            (20, 41) => Some(Self::ChannelCloseOk(::core::default::Default::default())),
+            (40, 10) => Some(Self::ExchangeDeclare(::core::default::Default::default())),
+            (40, 11) => {
+                Some(Self::ExchangeDeclareOk(::core::default::Default::default()))
+            }
+            (40, 20) => Some(Self::ExchangeDelete(::core::default::Default::default())),
+            (40, 21) => Some(Self::ExchangeDeleteOk(::core::default::Default::default())),
+            (40, 30) => Some(Self::ExchangeBind(::core::default::Default::default())),
+            (40, 31) => Some(Self::ExchangeBindOk(::core::default::Default::default())),
+            (40, 40) => Some(Self::ExchangeUnbind(::core::default::Default::default())),
+            (40, 51) => Some(Self::ExchangeUnbindOk(::core::default::Default::default())),
+            (50, 10) => Some(Self::QueueDeclare(::core::default::Default::default())),
+            (50, 11) => Some(Self::QueueDeclareOk(::core::default::Default::default())),
+            (50, 20) => Some(Self::QueueBind(::core::default::Default::default())),
+            (50, 21) => Some(Self::QueueBindOk(::core::default::Default::default())),
+            (50, 30) => Some(Self::QueuePurge(::core::default::Default::default())),
+            (50, 31) => Some(Self::QueuePurgeOk(::core::default::Default::default())),
+            (50, 40) => Some(Self::QueueDelete(::core::default::Default::default())),
+            (50, 41) => Some(Self::QueueDeleteOk(::core::default::Default::default())),
+            (50, 50) => Some(Self::QueueUnbind(::core::default::Default::default())),
+            (50, 51) => Some(Self::QueueUnbindOk(::core::default::Default::default())),
+            (60, 10) => Some(Self::BasicQos(::core::default::Default::default())),
+            (60, 11) => Some(Self::BasicQosOk(::core::default::Default::default())),
+            (60, 20) => Some(Self::BasicConsume(::core::default::Default::default())),
+            (60, 21) => Some(Self::BasicConsumeOk(::core::default::Default::default())),
+            (60, 30) => Some(Self::BasicCancel(::core::default::Default::default())),
+            (60, 31) => Some(Self::BasicCancelOk(::core::default::Default::default())),
+            (60, 40) => Some(Self::BasicPublish(::core::default::Default::default())),
+            (60, 50) => Some(Self::BasicReturn(::core::default::Default::default())),
+            (60, 60) => Some(Self::BasicDeliver(::core::default::Default::default())),
+            (60, 70) => Some(Self::BasicGet(::core::default::Default::default())),
+            (60, 71) => Some(Self::BasicGetOk(::core::default::Default::default())),
+            (60, 72) => Some(Self::BasicGetEmpty(::core::default::Default::default())),
+            (60, 80) => Some(Self::BasicAck(::core::default::Default::default())),
+            (60, 90) => Some(Self::BasicReject(::core::default::Default::default())),
+            (60, 100) => {
+                Some(Self::BasicRecoverAsync(::core::default::Default::default()))
+            }
+            (60, 110) => Some(Self::BasicRecover(::core::default::Default::default())),
+            (60, 111) => Some(Self::BasicRecoverOk(::core::default::Default::default())),
+            (60, 120) => Some(Self::BasicNack(::core::default::Default::default())),
+            (85, 10) => Some(Self::ConfirmSelect(::core::default::Default::default())),
+            (85, 11) => Some(Self::ConfirmSelectOk(::core::default::Default::default())),
+            (90, 10) => Some(Self::TxSelect(::core::default::Default::default())),
+            (90, 11) => Some(Self::TxSelectOk(::core::default::Default::default())),
+            (90, 20) => Some(Self::TxCommit(::core::default::Default::default())),
+            (90, 21) => Some(Self::TxCommitOk(::core::default::Default::default())),
+            (90, 30) => Some(Self::TxRollback(::core::default::Default::default())),
+            (90, 31) => Some(Self::TxRollbackOk(::core::default::Default::default())),
+            _ => None,
+        }
+    }
     /// Its name in the specification, with that of its class: `basic.publish`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -765,6 +1126,24 @@ impl AnyMethod {
             }
         }
     }
+    /// Reads a method from a method frame's payload: class id, method id, arguments, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than four octets, and as [`decode`](Self::decode).
+    pub fn from_payload(payload: &[u8]) -> Result<Self, ::amqp091_types::MethodError> {
+        let mut input = ::amqp091_types::Reader::new(payload);
+        match <::amqp091_types::MethodId as ::amqp091_types::Decode>::decode(
+            &mut input,
+        ) {
+            Ok(id) => Self::decode(id, &mut input),
+            Err(source) => {
+                Err(::amqp091_types::MethodError::Number {
+                    source,
+                })
+            }
+        }
+    }
     /// Reads the arguments of the method with these ids, and nothing may be left over.
     ///
     /// # Errors
@@ -840,6 +1219,282 @@ impl AnyMethod {
             (90, 30) => arguments(id, input, Self::TxRollback),
             (90, 31) => arguments(id, input, Self::TxRollbackOk),
             _ => Err(refused(id)),
+        }
+    }
+}
+/// The fields of the method that it is.
+impl ::amqp091_types::Reflect for AnyMethod {
+    fn name(&self) -> &'static str {
+        Self::name(self)
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.info().fields
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::ConnectionStart(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionStartOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionSecure(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionSecureOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionTune(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionTuneOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionOpen(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionOpenOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionClose(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionCloseOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionBlocked(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionUnblocked(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionUpdateSecret(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionUpdateSecretOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelOpen(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelOpenOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelFlow(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelFlowOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelClose(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelCloseOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDeclare(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDeclareOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDelete(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDeleteOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeBind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeBindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeUnbind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeUnbindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDeclare(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDeclareOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueBind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueBindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueuePurge(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueuePurgeOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDelete(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDeleteOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueUnbind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueUnbindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicQos(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicQosOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicConsume(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicConsumeOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicCancel(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicCancelOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicPublish(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicReturn(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicDeliver(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicGet(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicGetOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicGetEmpty(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicAck(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicReject(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicRecoverAsync(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicRecover(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicRecoverOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicNack(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConfirmSelect(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConfirmSelectOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxSelect(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxSelectOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxCommit(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxCommitOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxRollback(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxRollbackOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::ConnectionStart(method) => method,
+            Self::ConnectionStartOk(method) => method,
+            Self::ConnectionSecure(method) => method,
+            Self::ConnectionSecureOk(method) => method,
+            Self::ConnectionTune(method) => method,
+            Self::ConnectionTuneOk(method) => method,
+            Self::ConnectionOpen(method) => method,
+            Self::ConnectionOpenOk(method) => method,
+            Self::ConnectionClose(method) => method,
+            Self::ConnectionCloseOk(method) => method,
+            Self::ConnectionBlocked(method) => method,
+            Self::ConnectionUnblocked(method) => method,
+            Self::ConnectionUpdateSecret(method) => method,
+            Self::ConnectionUpdateSecretOk(method) => method,
+            Self::ChannelOpen(method) => method,
+            Self::ChannelOpenOk(method) => method,
+            Self::ChannelFlow(method) => method,
+            Self::ChannelFlowOk(method) => method,
+            Self::ChannelClose(method) => method,
+            Self::ChannelCloseOk(method) => method,
+            Self::ExchangeDeclare(method) => method,
+            Self::ExchangeDeclareOk(method) => method,
+            Self::ExchangeDelete(method) => method,
+            Self::ExchangeDeleteOk(method) => method,
+            Self::ExchangeBind(method) => method,
+            Self::ExchangeBindOk(method) => method,
+            Self::ExchangeUnbind(method) => method,
+            Self::ExchangeUnbindOk(method) => method,
+            Self::QueueDeclare(method) => method,
+            Self::QueueDeclareOk(method) => method,
+            Self::QueueBind(method) => method,
+            Self::QueueBindOk(method) => method,
+            Self::QueuePurge(method) => method,
+            Self::QueuePurgeOk(method) => method,
+            Self::QueueDelete(method) => method,
+            Self::QueueDeleteOk(method) => method,
+            Self::QueueUnbind(method) => method,
+            Self::QueueUnbindOk(method) => method,
+            Self::BasicQos(method) => method,
+            Self::BasicQosOk(method) => method,
+            Self::BasicConsume(method) => method,
+            Self::BasicConsumeOk(method) => method,
+            Self::BasicCancel(method) => method,
+            Self::BasicCancelOk(method) => method,
+            Self::BasicPublish(method) => method,
+            Self::BasicReturn(method) => method,
+            Self::BasicDeliver(method) => method,
+            Self::BasicGet(method) => method,
+            Self::BasicGetOk(method) => method,
+            Self::BasicGetEmpty(method) => method,
+            Self::BasicAck(method) => method,
+            Self::BasicReject(method) => method,
+            Self::BasicRecoverAsync(method) => method,
+            Self::BasicRecover(method) => method,
+            Self::BasicRecoverOk(method) => method,
+            Self::BasicNack(method) => method,
+            Self::ConfirmSelect(method) => method,
+            Self::ConfirmSelectOk(method) => method,
+            Self::TxSelect(method) => method,
+            Self::TxSelectOk(method) => method,
+            Self::TxCommit(method) => method,
+            Self::TxCommitOk(method) => method,
+            Self::TxRollback(method) => method,
+            Self::TxRollbackOk(method) => method,
         }
     }
 }
@@ -1514,6 +2169,141 @@ impl ToClient {
             Self::TxRollbackOk(_) => <tx::RollbackOk as ::amqp091_types::Method>::ID,
         }
     }
+    /// All that the specification says about it.
+    #[must_use]
+    pub const fn info(&self) -> &'static ::amqp091_types::schema::MethodInfo {
+        match self {
+            Self::ConnectionStart(_) => {
+                <connection::Start as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionSecure(_) => {
+                <connection::Secure as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionTune(_) => {
+                <connection::Tune as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionOpenOk(_) => {
+                <connection::OpenOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionClose(_) => {
+                <connection::Close as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionCloseOk(_) => {
+                <connection::CloseOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionBlocked(_) => {
+                <connection::Blocked as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionUnblocked(_) => {
+                <connection::Unblocked as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionUpdateSecretOk(_) => {
+                <connection::UpdateSecretOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ChannelOpenOk(_) => <channel::OpenOk as ::amqp091_types::Method>::INFO,
+            Self::ChannelFlow(_) => <channel::Flow as ::amqp091_types::Method>::INFO,
+            Self::ChannelFlowOk(_) => <channel::FlowOk as ::amqp091_types::Method>::INFO,
+            Self::ChannelClose(_) => <channel::Close as ::amqp091_types::Method>::INFO,
+            Self::ChannelCloseOk(_) => {
+                <channel::CloseOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDeclareOk(_) => {
+                <exchange::DeclareOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDeleteOk(_) => {
+                <exchange::DeleteOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeBindOk(_) => {
+                <exchange::BindOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeUnbindOk(_) => {
+                <exchange::UnbindOk as ::amqp091_types::Method>::INFO
+            }
+            Self::QueueDeclareOk(_) => {
+                <queue::DeclareOk as ::amqp091_types::Method>::INFO
+            }
+            Self::QueueBindOk(_) => <queue::BindOk as ::amqp091_types::Method>::INFO,
+            Self::QueuePurgeOk(_) => <queue::PurgeOk as ::amqp091_types::Method>::INFO,
+            Self::QueueDeleteOk(_) => <queue::DeleteOk as ::amqp091_types::Method>::INFO,
+            Self::QueueUnbindOk(_) => <queue::UnbindOk as ::amqp091_types::Method>::INFO,
+            Self::BasicQosOk(_) => <basic::QosOk as ::amqp091_types::Method>::INFO,
+            Self::BasicConsumeOk(_) => {
+                <basic::ConsumeOk as ::amqp091_types::Method>::INFO
+            }
+            Self::BasicCancel(_) => <basic::Cancel as ::amqp091_types::Method>::INFO,
+            Self::BasicCancelOk(_) => <basic::CancelOk as ::amqp091_types::Method>::INFO,
+            Self::BasicReturn(_) => <basic::Return as ::amqp091_types::Method>::INFO,
+            Self::BasicDeliver(_) => <basic::Deliver as ::amqp091_types::Method>::INFO,
+            Self::BasicGetOk(_) => <basic::GetOk as ::amqp091_types::Method>::INFO,
+            Self::BasicGetEmpty(_) => <basic::GetEmpty as ::amqp091_types::Method>::INFO,
+            Self::BasicAck(_) => <basic::Ack as ::amqp091_types::Method>::INFO,
+            Self::BasicRecoverOk(_) => {
+                <basic::RecoverOk as ::amqp091_types::Method>::INFO
+            }
+            Self::BasicNack(_) => <basic::Nack as ::amqp091_types::Method>::INFO,
+            Self::ConfirmSelectOk(_) => {
+                <confirm::SelectOk as ::amqp091_types::Method>::INFO
+            }
+            Self::TxSelectOk(_) => <tx::SelectOk as ::amqp091_types::Method>::INFO,
+            Self::TxCommitOk(_) => <tx::CommitOk as ::amqp091_types::Method>::INFO,
+            Self::TxRollbackOk(_) => <tx::RollbackOk as ::amqp091_types::Method>::INFO,
+        }
+    }
+    /// The method with these ids, its arguments as they are by default; `None` if there is none of it here.
+    #[must_use]
+    pub fn new(id: ::amqp091_types::MethodId) -> Option<Self> {
+        match (id.class_id, id.method_id) {
+            (10, 10) => Some(Self::ConnectionStart(::core::default::Default::default())),
+            (10, 20) => Some(Self::ConnectionSecure(::core::default::Default::default())),
+            (10, 30) => Some(Self::ConnectionTune(::core::default::Default::default())),
+            (10, 41) => Some(Self::ConnectionOpenOk(::core::default::Default::default())),
+            (10, 50) => Some(Self::ConnectionClose(::core::default::Default::default())),
+            (10, 51) => {
+                Some(Self::ConnectionCloseOk(::core::default::Default::default()))
+            }
+            (10, 60) => {
+                Some(Self::ConnectionBlocked(::core::default::Default::default()))
+            }
+            (10, 61) => {
+                Some(Self::ConnectionUnblocked(::core::default::Default::default()))
+            }
+            (10, 71) => {
+                Some(Self::ConnectionUpdateSecretOk(::core::default::Default::default()))
+            }
+            (20, 11) => Some(Self::ChannelOpenOk(::core::default::Default::default())),
+            (20, 20) => Some(Self::ChannelFlow(::core::default::Default::default())),
+            (20, 21) => Some(Self::ChannelFlowOk(::core::default::Default::default())),
+            (20, 40) => Some(Self::ChannelClose(::core::default::Default::default())),
+            (20, 41) => Some(Self::ChannelCloseOk(::core::default::Default::default())),
+            (40, 11) => {
+                Some(Self::ExchangeDeclareOk(::core::default::Default::default()))
+            }
+            (40, 21) => Some(Self::ExchangeDeleteOk(::core::default::Default::default())),
+            (40, 31) => Some(Self::ExchangeBindOk(::core::default::Default::default())),
+            (40, 51) => Some(Self::ExchangeUnbindOk(::core::default::Default::default())),
+            (50, 11) => Some(Self::QueueDeclareOk(::core::default::Default::default())),
+            (50, 21) => Some(Self::QueueBindOk(::core::default::Default::default())),
+            (50, 31) => Some(Self::QueuePurgeOk(::core::default::Default::default())),
+            (50, 41) => Some(Self::QueueDeleteOk(::core::default::Default::default())),
+            (50, 51) => Some(Self::QueueUnbindOk(::core::default::Default::default())),
+            (60, 11) => Some(Self::BasicQosOk(::core::default::Default::default())),
+            (60, 21) => Some(Self::BasicConsumeOk(::core::default::Default::default())),
+            (60, 30) => Some(Self::BasicCancel(::core::default::Default::default())),
+            (60, 31) => Some(Self::BasicCancelOk(::core::default::Default::default())),
+            (60, 50) => Some(Self::BasicReturn(::core::default::Default::default())),
+            (60, 60) => Some(Self::BasicDeliver(::core::default::Default::default())),
+            (60, 71) => Some(Self::BasicGetOk(::core::default::Default::default())),
+            (60, 72) => Some(Self::BasicGetEmpty(::core::default::Default::default())),
+            (60, 80) => Some(Self::BasicAck(::core::default::Default::default())),
+            (60, 111) => Some(Self::BasicRecoverOk(::core::default::Default::default())),
+            (60, 120) => Some(Self::BasicNack(::core::default::Default::default())),
+            (85, 11) => Some(Self::ConfirmSelectOk(::core::default::Default::default())),
+            (90, 11) => Some(Self::TxSelectOk(::core::default::Default::default())),
+            (90, 21) => Some(Self::TxCommitOk(::core::default::Default::default())),
+            (90, 31) => Some(Self::TxRollbackOk(::core::default::Default::default())),
+            _ => None,
+        }
+    }
     /// Its name in the specification, with that of its class: `basic.publish`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -1702,6 +2492,24 @@ impl ToClient {
             }
         }
     }
+    /// Reads a method from a method frame's payload: class id, method id, arguments, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than four octets, and as [`decode`](Self::decode).
+    pub fn from_payload(payload: &[u8]) -> Result<Self, ::amqp091_types::MethodError> {
+        let mut input = ::amqp091_types::Reader::new(payload);
+        match <::amqp091_types::MethodId as ::amqp091_types::Decode>::decode(
+            &mut input,
+        ) {
+            Ok(id) => Self::decode(id, &mut input),
+            Err(source) => {
+                Err(::amqp091_types::MethodError::Number {
+                    source,
+                })
+            }
+        }
+    }
     /// Reads the arguments of the method with these ids, and nothing may be left over.
     ///
     /// # Errors
@@ -1751,6 +2559,178 @@ impl ToClient {
             (90, 21) => arguments(id, input, Self::TxCommitOk),
             (90, 31) => arguments(id, input, Self::TxRollbackOk),
             _ => Err(refused(id)),
+        }
+    }
+}
+/// The fields of the method that it is.
+impl ::amqp091_types::Reflect for ToClient {
+    fn name(&self) -> &'static str {
+        Self::name(self)
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.info().fields
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::ConnectionStart(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionSecure(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionTune(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionOpenOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionClose(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionCloseOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionBlocked(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionUnblocked(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionUpdateSecretOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelOpenOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelFlow(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelFlowOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelClose(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelCloseOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDeclareOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDeleteOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeBindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeUnbindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDeclareOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueBindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueuePurgeOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDeleteOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueUnbindOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicQosOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicConsumeOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicCancel(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicCancelOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicReturn(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicDeliver(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicGetOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicGetEmpty(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicAck(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicRecoverOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicNack(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConfirmSelectOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxSelectOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxCommitOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxRollbackOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::ConnectionStart(method) => method,
+            Self::ConnectionSecure(method) => method,
+            Self::ConnectionTune(method) => method,
+            Self::ConnectionOpenOk(method) => method,
+            Self::ConnectionClose(method) => method,
+            Self::ConnectionCloseOk(method) => method,
+            Self::ConnectionBlocked(method) => method,
+            Self::ConnectionUnblocked(method) => method,
+            Self::ConnectionUpdateSecretOk(method) => method,
+            Self::ChannelOpenOk(method) => method,
+            Self::ChannelFlow(method) => method,
+            Self::ChannelFlowOk(method) => method,
+            Self::ChannelClose(method) => method,
+            Self::ChannelCloseOk(method) => method,
+            Self::ExchangeDeclareOk(method) => method,
+            Self::ExchangeDeleteOk(method) => method,
+            Self::ExchangeBindOk(method) => method,
+            Self::ExchangeUnbindOk(method) => method,
+            Self::QueueDeclareOk(method) => method,
+            Self::QueueBindOk(method) => method,
+            Self::QueuePurgeOk(method) => method,
+            Self::QueueDeleteOk(method) => method,
+            Self::QueueUnbindOk(method) => method,
+            Self::BasicQosOk(method) => method,
+            Self::BasicConsumeOk(method) => method,
+            Self::BasicCancel(method) => method,
+            Self::BasicCancelOk(method) => method,
+            Self::BasicReturn(method) => method,
+            Self::BasicDeliver(method) => method,
+            Self::BasicGetOk(method) => method,
+            Self::BasicGetEmpty(method) => method,
+            Self::BasicAck(method) => method,
+            Self::BasicRecoverOk(method) => method,
+            Self::BasicNack(method) => method,
+            Self::ConfirmSelectOk(method) => method,
+            Self::TxSelectOk(method) => method,
+            Self::TxCommitOk(method) => method,
+            Self::TxRollbackOk(method) => method,
         }
     }
 }
@@ -2209,6 +3189,125 @@ impl ToServer {
             Self::TxRollback(_) => <tx::Rollback as ::amqp091_types::Method>::ID,
         }
     }
+    /// All that the specification says about it.
+    #[must_use]
+    pub const fn info(&self) -> &'static ::amqp091_types::schema::MethodInfo {
+        match self {
+            Self::ConnectionStartOk(_) => {
+                <connection::StartOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionSecureOk(_) => {
+                <connection::SecureOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionTuneOk(_) => {
+                <connection::TuneOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionOpen(_) => {
+                <connection::Open as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionClose(_) => {
+                <connection::Close as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionCloseOk(_) => {
+                <connection::CloseOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ConnectionUpdateSecret(_) => {
+                <connection::UpdateSecret as ::amqp091_types::Method>::INFO
+            }
+            Self::ChannelOpen(_) => <channel::Open as ::amqp091_types::Method>::INFO,
+            Self::ChannelFlow(_) => <channel::Flow as ::amqp091_types::Method>::INFO,
+            Self::ChannelFlowOk(_) => <channel::FlowOk as ::amqp091_types::Method>::INFO,
+            Self::ChannelClose(_) => <channel::Close as ::amqp091_types::Method>::INFO,
+            Self::ChannelCloseOk(_) => {
+                <channel::CloseOk as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDeclare(_) => {
+                <exchange::Declare as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeDelete(_) => {
+                <exchange::Delete as ::amqp091_types::Method>::INFO
+            }
+            Self::ExchangeBind(_) => <exchange::Bind as ::amqp091_types::Method>::INFO,
+            Self::ExchangeUnbind(_) => {
+                <exchange::Unbind as ::amqp091_types::Method>::INFO
+            }
+            Self::QueueDeclare(_) => <queue::Declare as ::amqp091_types::Method>::INFO,
+            Self::QueueBind(_) => <queue::Bind as ::amqp091_types::Method>::INFO,
+            Self::QueuePurge(_) => <queue::Purge as ::amqp091_types::Method>::INFO,
+            Self::QueueDelete(_) => <queue::Delete as ::amqp091_types::Method>::INFO,
+            Self::QueueUnbind(_) => <queue::Unbind as ::amqp091_types::Method>::INFO,
+            Self::BasicQos(_) => <basic::Qos as ::amqp091_types::Method>::INFO,
+            Self::BasicConsume(_) => <basic::Consume as ::amqp091_types::Method>::INFO,
+            Self::BasicCancel(_) => <basic::Cancel as ::amqp091_types::Method>::INFO,
+            Self::BasicCancelOk(_) => <basic::CancelOk as ::amqp091_types::Method>::INFO,
+            Self::BasicPublish(_) => <basic::Publish as ::amqp091_types::Method>::INFO,
+            Self::BasicGet(_) => <basic::Get as ::amqp091_types::Method>::INFO,
+            Self::BasicAck(_) => <basic::Ack as ::amqp091_types::Method>::INFO,
+            Self::BasicReject(_) => <basic::Reject as ::amqp091_types::Method>::INFO,
+            Self::BasicRecoverAsync(_) => {
+                <basic::RecoverAsync as ::amqp091_types::Method>::INFO
+            }
+            Self::BasicRecover(_) => <basic::Recover as ::amqp091_types::Method>::INFO,
+            Self::BasicNack(_) => <basic::Nack as ::amqp091_types::Method>::INFO,
+            Self::ConfirmSelect(_) => <confirm::Select as ::amqp091_types::Method>::INFO,
+            Self::TxSelect(_) => <tx::Select as ::amqp091_types::Method>::INFO,
+            Self::TxCommit(_) => <tx::Commit as ::amqp091_types::Method>::INFO,
+            Self::TxRollback(_) => <tx::Rollback as ::amqp091_types::Method>::INFO,
+        }
+    }
+    /// The method with these ids, its arguments as they are by default; `None` if there is none of it here.
+    #[must_use]
+    pub fn new(id: ::amqp091_types::MethodId) -> Option<Self> {
+        match (id.class_id, id.method_id) {
+            (10, 11) => {
+                Some(Self::ConnectionStartOk(::core::default::Default::default()))
+            }
+            (10, 21) => {
+                Some(Self::ConnectionSecureOk(::core::default::Default::default()))
+            }
+            (10, 31) => Some(Self::ConnectionTuneOk(::core::default::Default::default())),
+            (10, 40) => Some(Self::ConnectionOpen(::core::default::Default::default())),
+            (10, 50) => Some(Self::ConnectionClose(::core::default::Default::default())),
+            (10, 51) => {
+                Some(Self::ConnectionCloseOk(::core::default::Default::default()))
+            }
+            (10, 70) => {
+                Some(Self::ConnectionUpdateSecret(::core::default::Default::default()))
+            }
+            (20, 10) => Some(Self::ChannelOpen(::core::default::Default::default())),
+            (20, 20) => Some(Self::ChannelFlow(::core::default::Default::default())),
+            (20, 21) => Some(Self::ChannelFlowOk(::core::default::Default::default())),
+            (20, 40) => Some(Self::ChannelClose(::core::default::Default::default())),
+            (20, 41) => Some(Self::ChannelCloseOk(::core::default::Default::default())),
+            (40, 10) => Some(Self::ExchangeDeclare(::core::default::Default::default())),
+            (40, 20) => Some(Self::ExchangeDelete(::core::default::Default::default())),
+            (40, 30) => Some(Self::ExchangeBind(::core::default::Default::default())),
+            (40, 40) => Some(Self::ExchangeUnbind(::core::default::Default::default())),
+            (50, 10) => Some(Self::QueueDeclare(::core::default::Default::default())),
+            (50, 20) => Some(Self::QueueBind(::core::default::Default::default())),
+            (50, 30) => Some(Self::QueuePurge(::core::default::Default::default())),
+            (50, 40) => Some(Self::QueueDelete(::core::default::Default::default())),
+            (50, 50) => Some(Self::QueueUnbind(::core::default::Default::default())),
+            (60, 10) => Some(Self::BasicQos(::core::default::Default::default())),
+            (60, 20) => Some(Self::BasicConsume(::core::default::Default::default())),
+            (60, 30) => Some(Self::BasicCancel(::core::default::Default::default())),
+            (60, 31) => Some(Self::BasicCancelOk(::core::default::Default::default())),
+            (60, 40) => Some(Self::BasicPublish(::core::default::Default::default())),
+            (60, 70) => Some(Self::BasicGet(::core::default::Default::default())),
+            (60, 80) => Some(Self::BasicAck(::core::default::Default::default())),
+            (60, 90) => Some(Self::BasicReject(::core::default::Default::default())),
+            (60, 100) => {
+                Some(Self::BasicRecoverAsync(::core::default::Default::default()))
+            }
+            (60, 110) => Some(Self::BasicRecover(::core::default::Default::default())),
+            (60, 120) => Some(Self::BasicNack(::core::default::Default::default())),
+            (85, 10) => Some(Self::ConfirmSelect(::core::default::Default::default())),
+            (90, 10) => Some(Self::TxSelect(::core::default::Default::default())),
+            (90, 20) => Some(Self::TxCommit(::core::default::Default::default())),
+            (90, 30) => Some(Self::TxRollback(::core::default::Default::default())),
+            _ => None,
+        }
+    }
     /// Its name in the specification, with that of its class: `basic.publish`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -2371,6 +3470,24 @@ impl ToServer {
             Self::TxRollback(_) => <tx::Rollback as ::amqp091_types::Method>::HAS_CONTENT,
         }
     }
+    /// Reads a method from a method frame's payload: class id, method id, arguments, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than four octets, and as [`decode`](Self::decode).
+    pub fn from_payload(payload: &[u8]) -> Result<Self, ::amqp091_types::MethodError> {
+        let mut input = ::amqp091_types::Reader::new(payload);
+        match <::amqp091_types::MethodId as ::amqp091_types::Decode>::decode(
+            &mut input,
+        ) {
+            Ok(id) => Self::decode(id, &mut input),
+            Err(source) => {
+                Err(::amqp091_types::MethodError::Number {
+                    source,
+                })
+            }
+        }
+    }
     /// Reads the arguments of the method with these ids, and nothing may be left over.
     ///
     /// # Errors
@@ -2418,6 +3535,170 @@ impl ToServer {
             (90, 20) => arguments(id, input, Self::TxCommit),
             (90, 30) => arguments(id, input, Self::TxRollback),
             _ => Err(refused(id)),
+        }
+    }
+}
+/// The fields of the method that it is.
+impl ::amqp091_types::Reflect for ToServer {
+    fn name(&self) -> &'static str {
+        Self::name(self)
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.info().fields
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::ConnectionStartOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionSecureOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionTuneOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionOpen(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionClose(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionCloseOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConnectionUpdateSecret(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelOpen(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelFlow(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelFlowOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelClose(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ChannelCloseOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDeclare(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeDelete(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeBind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ExchangeUnbind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDeclare(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueBind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueuePurge(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueDelete(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::QueueUnbind(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicQos(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicConsume(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicCancel(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicCancelOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicPublish(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicGet(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicAck(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicReject(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicRecoverAsync(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicRecover(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::BasicNack(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::ConfirmSelect(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxSelect(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxCommit(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::TxRollback(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::ConnectionStartOk(method) => method,
+            Self::ConnectionSecureOk(method) => method,
+            Self::ConnectionTuneOk(method) => method,
+            Self::ConnectionOpen(method) => method,
+            Self::ConnectionClose(method) => method,
+            Self::ConnectionCloseOk(method) => method,
+            Self::ConnectionUpdateSecret(method) => method,
+            Self::ChannelOpen(method) => method,
+            Self::ChannelFlow(method) => method,
+            Self::ChannelFlowOk(method) => method,
+            Self::ChannelClose(method) => method,
+            Self::ChannelCloseOk(method) => method,
+            Self::ExchangeDeclare(method) => method,
+            Self::ExchangeDelete(method) => method,
+            Self::ExchangeBind(method) => method,
+            Self::ExchangeUnbind(method) => method,
+            Self::QueueDeclare(method) => method,
+            Self::QueueBind(method) => method,
+            Self::QueuePurge(method) => method,
+            Self::QueueDelete(method) => method,
+            Self::QueueUnbind(method) => method,
+            Self::BasicQos(method) => method,
+            Self::BasicConsume(method) => method,
+            Self::BasicCancel(method) => method,
+            Self::BasicCancelOk(method) => method,
+            Self::BasicPublish(method) => method,
+            Self::BasicGet(method) => method,
+            Self::BasicAck(method) => method,
+            Self::BasicReject(method) => method,
+            Self::BasicRecoverAsync(method) => method,
+            Self::BasicRecover(method) => method,
+            Self::BasicNack(method) => method,
+            Self::ConfirmSelect(method) => method,
+            Self::TxSelect(method) => method,
+            Self::TxCommit(method) => method,
+            Self::TxRollback(method) => method,
         }
     }
 }
@@ -3551,6 +4832,201 @@ fn refused(id: ::amqp091_types::MethodId) -> ::amqp091_types::MethodError {
         }
     }
 }
+::amqp091_types::__serde_protocol!(CLASSES, ReplyCode, AnyMethod, ToClient, ToServer);
+/// The content properties of any class that has some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnyProperties {
+    /// Those of `basic`.
+    Basic(basic::Properties),
+}
+impl AnyProperties {
+    /// Reads the properties of that class: flags and values, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If the class has no properties, or if they are malformed. It concerns one message, whoever sent it.
+    pub fn decode(
+        class_id: u16,
+        octets: &[u8],
+    ) -> Result<Self, ::amqp091_types::PropertiesError> {
+        let properties = match class_id {
+            basic::CLASS_ID => {
+                <basic::Properties as ::amqp091_types::Decode>::decode_all(octets)
+                    .map(Self::Basic)
+            }
+            _ => {
+                Err(
+                    ::amqp091_types::DecodeError::new(
+                        "class-id",
+                        0,
+                        ::amqp091_types::DecodeReason::NoProperties {
+                            class_id,
+                        },
+                    ),
+                )
+            }
+        };
+        properties.map_err(::amqp091_types::PropertiesError::from)
+    }
+    /// The class whose properties they are.
+    #[must_use]
+    pub const fn class(&self) -> &'static ::amqp091_types::schema::ClassInfo {
+        match self {
+            Self::Basic(_) => basic::CLASS,
+        }
+    }
+}
+/// The properties of the class that it is.
+impl ::amqp091_types::Reflect for AnyProperties {
+    fn name(&self) -> &'static str {
+        self.as_reflect().name()
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.class().properties
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::Basic(properties) => {
+                ::amqp091_types::Reflect::field_mut_at(properties, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::Basic(properties) => properties,
+        }
+    }
+}
+/// The flags, then the values.
+impl ::amqp091_types::Encode for AnyProperties {
+    fn encoded_len(&self) -> usize {
+        match self {
+            Self::Basic(properties) => ::amqp091_types::Encode::encoded_len(properties),
+        }
+    }
+    fn encode(
+        &self,
+        out: &mut ::amqp091_types::Writer<'_>,
+    ) -> Result<(), ::amqp091_types::EncodeError> {
+        match self {
+            Self::Basic(properties) => ::amqp091_types::Encode::encode(properties, out),
+        }
+    }
+}
+impl From<basic::Properties> for AnyProperties {
+    fn from(properties: basic::Properties) -> Self {
+        Self::Basic(properties)
+    }
+}
+/// All classes by number: with their methods and fields, what the specification says as data.
+pub const CLASSES: &[&::amqp091_types::schema::ClassInfo] = &[
+    connection::CLASS,
+    channel::CLASS,
+    exchange::CLASS,
+    queue::CLASS,
+    basic::CLASS,
+    confirm::CLASS,
+    tx::CLASS,
+];
+/// All named types of fields, in the order of the specification.
+pub const DOMAINS: &[::amqp091_types::schema::DomainInfo] = {
+    #[allow(unused_imports, reason = "there may be no domains")]
+    use ::amqp091_types as wire;
+    &[
+        wire::schema::DomainInfo::new("class-id", wire::schema::WireType::Short)
+            .with_label("Number of a protocol class"),
+        wire::schema::DomainInfo::new("consumer-tag", wire::schema::WireType::ShortStr)
+            .with_label("Name of a consumer, unique in its channel"),
+        wire::schema::DomainInfo::new("delivery-tag", wire::schema::WireType::LongLong)
+            .with_label("Number of a delivery, counted by the server per channel"),
+        wire::schema::DomainInfo::new("exchange-name", wire::schema::WireType::ShortStr)
+            .with_label("Name of an exchange, unique in its virtual host")
+            .with_rules(
+                &[
+                    wire::schema::Rule::MaxLength(127),
+                    wire::schema::Rule::Pattern(
+                        &wire::schema::Pattern::new(
+                            "^[a-zA-Z0-9-_.:]*$",
+                            [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                        ),
+                    ),
+                ],
+            ),
+        wire::schema::DomainInfo::new("method-id", wire::schema::WireType::Short)
+            .with_label("Number of a method within its class"),
+        wire::schema::DomainInfo::new("no-ack", wire::schema::WireType::Bit)
+            .with_label("Delivery counts as acknowledged at once"),
+        wire::schema::DomainInfo::new("no-local", wire::schema::WireType::Bit)
+            .with_label("Keep back messages published by this connection"),
+        wire::schema::DomainInfo::new("no-wait", wire::schema::WireType::Bit)
+            .with_label("Send no reply"),
+        wire::schema::DomainInfo::new("path", wire::schema::WireType::ShortStr)
+            .with_label("Name of a virtual host")
+            .with_rules(
+                &[wire::schema::Rule::NotNull, wire::schema::Rule::MaxLength(127)],
+            ),
+        wire::schema::DomainInfo::new("peer-properties", wire::schema::WireType::Table)
+            .with_label("What a peer tells about itself"),
+        wire::schema::DomainInfo::new("queue-name", wire::schema::WireType::ShortStr)
+            .with_label("Name of a queue, unique in its virtual host")
+            .with_rules(
+                &[
+                    wire::schema::Rule::MaxLength(127),
+                    wire::schema::Rule::Pattern(
+                        &wire::schema::Pattern::new(
+                            "^[a-zA-Z0-9-_.:]*$",
+                            [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                        ),
+                    ),
+                ],
+            ),
+        wire::schema::DomainInfo::new("redelivered", wire::schema::WireType::Bit)
+            .with_label("The message may have been delivered before"),
+        wire::schema::DomainInfo::new("message-count", wire::schema::WireType::Long)
+            .with_label("Number of messages in a queue"),
+        wire::schema::DomainInfo::new("reply-code", wire::schema::WireType::Short)
+            .with_label("Numeric reason")
+            .with_rules(&[wire::schema::Rule::NotNull]),
+        wire::schema::DomainInfo::new("reply-text", wire::schema::WireType::ShortStr)
+            .with_label("Reason in words, for logs and people")
+            .with_rules(&[wire::schema::Rule::NotNull]),
+        wire::schema::DomainInfo::new("bit", wire::schema::WireType::Bit)
+            .with_label("One flag"),
+        wire::schema::DomainInfo::new("octet", wire::schema::WireType::Octet)
+            .with_label("Unsigned integer of 8 bits"),
+        wire::schema::DomainInfo::new("short", wire::schema::WireType::Short)
+            .with_label("Unsigned integer of 16 bits"),
+        wire::schema::DomainInfo::new("long", wire::schema::WireType::Long)
+            .with_label("Unsigned integer of 32 bits"),
+        wire::schema::DomainInfo::new("longlong", wire::schema::WireType::LongLong)
+            .with_label("Unsigned integer of 64 bits"),
+        wire::schema::DomainInfo::new("shortstr", wire::schema::WireType::ShortStr)
+            .with_label("String of at most 255 octets"),
+        wire::schema::DomainInfo::new("longstr", wire::schema::WireType::LongStr)
+            .with_label("Octets with a length of 32 bits"),
+        wire::schema::DomainInfo::new("timestamp", wire::schema::WireType::Timestamp)
+            .with_label("Seconds since 1 January 1970, UTC"),
+        wire::schema::DomainInfo::new("table", wire::schema::WireType::Table)
+            .with_label("Ordered list of named values"),
+    ]
+};
+/// What the specification says about the method with these ids; `None` if it has no such method.
+#[must_use]
+pub fn method_info(
+    id: ::amqp091_types::MethodId,
+) -> Option<&'static ::amqp091_types::schema::MethodInfo> {
+    let class = CLASSES.iter().find(|class| class.id == id.class_id)?;
+    class.methods.iter().find(|method| method.id == id).copied()
+}
+/// What the specification says about the method of that name, `basic.publish`; `None` if it has no such method.
+#[must_use]
+pub fn method_named(name: &str) -> Option<&'static ::amqp091_types::schema::MethodInfo> {
+    let mut methods = CLASSES.iter().flat_map(|class| class.methods);
+    methods.find(|method| method.name == name).copied()
+}
 /// Set up, tune and close a network connection.
 ///
 /// A connection is one socket, logged in as one user and bound to one virtual host, that many channels
@@ -3569,6 +5045,30 @@ pub mod connection {
     use ::amqp091_types as wire;
     /// The class id of `connection` on the wire.
     pub const CLASS_ID: u16 = 10;
+    /// What the specification says about `connection`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "connection",
+        )
+        .with_label("Set up, tune and close a network connection")
+        .with_methods(
+            &[
+                <Start as wire::Method>::INFO,
+                <StartOk as wire::Method>::INFO,
+                <Secure as wire::Method>::INFO,
+                <SecureOk as wire::Method>::INFO,
+                <Tune as wire::Method>::INFO,
+                <TuneOk as wire::Method>::INFO,
+                <Open as wire::Method>::INFO,
+                <OpenOk as wire::Method>::INFO,
+                <Close as wire::Method>::INFO,
+                <CloseOk as wire::Method>::INFO,
+                <Blocked as wire::Method>::INFO,
+                <Unblocked as wire::Method>::INFO,
+                <UpdateSecret as wire::Method>::INFO,
+                <UpdateSecretOk as wire::Method>::INFO,
+            ],
+        );
     /// Server greets, naming its version and login mechanisms.
     ///
     /// First method on a new socket, in answer to the protocol header. A server that cannot speak the
@@ -3583,7 +5083,7 @@ pub mod connection {
     ///   socket.
     /// - **no-higher-version**:
     ///   The version offered is never above the one in the client's header.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Start {
         /// Major protocol version.
         ///
@@ -3617,12 +5117,97 @@ pub mod connection {
         ///   en_US is always among them.
         pub locales: wire::LongStr,
     }
+    impl ::core::default::Default for Start {
+        /// Zero and empty, but `version-minor` is 9, `mechanisms` is "PLAIN", `locales` is "en_US".
+        fn default() -> Self {
+            Self {
+                version_major: ::core::default::Default::default(),
+                version_minor: 9,
+                server_properties: ::core::default::Default::default(),
+                mechanisms: wire::LongStr::from_static("PLAIN"),
+                locales: wire::LongStr::from_static("en_US"),
+            }
+        }
+    }
     impl wire::Method for Start {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "connection.start";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "connection.start",
+                wire::SentBy::Server,
+            )
+            .with_label("Server greets, naming its version and login mechanisms")
+            .with_synchronous()
+            .with_replies(&[<StartOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "version-major",
+                            wire::schema::WireType::Octet,
+                        )
+                        .with_label("Major protocol version")
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new(
+                            "version-minor",
+                            wire::schema::WireType::Octet,
+                        )
+                        .with_label("Minor protocol version")
+                        .with_domain("octet")
+                        .with_default(wire::schema::FieldDefault::Number(9)),
+                    wire::schema::FieldInfo::new(
+                            "server-properties",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("What the server says about itself")
+                        .with_domain("peer-properties"),
+                    wire::schema::FieldInfo::new(
+                            "mechanisms",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_label("SASL mechanisms on offer, separated by spaces")
+                        .with_domain("longstr")
+                        .with_default(wire::schema::FieldDefault::Text("PLAIN"))
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "locales",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_label("Message languages on offer, separated by spaces")
+                        .with_domain("longstr")
+                        .with_default(wire::schema::FieldDefault::Text("en_US"))
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                ],
+            );
+    }
+    impl wire::Reflect for Start {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Octet(self.version_major)),
+                1 => Some(wire::FieldRef::Octet(self.version_minor)),
+                2 => Some(wire::FieldRef::Table(&self.server_properties)),
+                3 => Some(wire::FieldRef::LongStr(&self.mechanisms)),
+                4 => Some(wire::FieldRef::LongStr(&self.locales)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Octet(&mut self.version_major)),
+                1 => Some(wire::FieldMut::Octet(&mut self.version_minor)),
+                2 => Some(wire::FieldMut::Table(&mut self.server_properties)),
+                3 => Some(wire::FieldMut::LongStr(&mut self.mechanisms)),
+                4 => Some(wire::FieldMut::LongStr(&mut self.locales)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Start {
         #[inline]
@@ -3658,12 +5243,13 @@ pub mod connection {
             })
         }
     }
+    wire::__serde_method!(Start);
     /// Client picks a mechanism and logs in.
     ///
     /// Carries the credentials, or the first step of the chosen mechanism.
     ///
     /// Class 10, method 11; sent by the client.
-    #[derive(Clone, Default, PartialEq, Eq)]
+    #[derive(Clone, PartialEq, Eq)]
     pub struct StartOk {
         /// What the client says about itself.
         ///
@@ -3695,6 +5281,17 @@ pub mod connection {
         /// The specification asserts, and this type doesn't enforce: not null.
         pub locale: wire::ShortStr,
     }
+    impl ::core::default::Default for StartOk {
+        /// Zero and empty, but `mechanism` is "PLAIN", `locale` is "en_US".
+        fn default() -> Self {
+            Self {
+                client_properties: ::core::default::Default::default(),
+                mechanism: wire::ShortStr::from_static("PLAIN"),
+                response: ::core::default::Default::default(),
+                locale: wire::ShortStr::from_static("en_US"),
+            }
+        }
+    }
     /// Without the credentials.
     impl ::core::fmt::Debug for StartOk {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -3707,11 +5304,76 @@ pub mod connection {
         }
     }
     impl wire::Method for StartOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "connection.start-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "connection.start-ok",
+                wire::SentBy::Client,
+            )
+            .with_label("Client picks a mechanism and logs in")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "client-properties",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("What the client says about itself")
+                        .with_domain("peer-properties"),
+                    wire::schema::FieldInfo::new(
+                            "mechanism",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("SASL mechanism chosen")
+                        .with_domain("shortstr")
+                        .with_default(wire::schema::FieldDefault::Text("PLAIN"))
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "response",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_label("First SASL response")
+                        .with_domain("longstr")
+                        .with_secret()
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "locale",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Language chosen for reply texts")
+                        .with_domain("shortstr")
+                        .with_default(wire::schema::FieldDefault::Text("en_US"))
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                ],
+            );
+    }
+    impl wire::Reflect for StartOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Table(&self.client_properties)),
+                1 => Some(wire::FieldRef::ShortStr(&self.mechanism)),
+                2 => Some(wire::FieldRef::LongStr(&self.response)),
+                3 => Some(wire::FieldRef::ShortStr(&self.locale)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Table(&mut self.client_properties)),
+                1 => Some(wire::FieldMut::ShortStr(&mut self.mechanism)),
+                2 => Some(wire::FieldMut::LongStr(&mut self.response)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.locale)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for StartOk {
         #[inline]
@@ -3746,6 +5408,7 @@ pub mod connection {
             })
         }
     }
+    wire::__serde_method!(StartOk);
     /// Server asks for another SASL step.
     ///
     /// Sent as often as the mechanism needs it. PLAIN, AMQPLAIN and EXTERNAL never do.
@@ -3759,11 +5422,47 @@ pub mod connection {
         pub challenge: wire::LongStr,
     }
     impl wire::Method for Secure {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 20);
-        const NAME: &'static str = "connection.secure";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 20),
+                "connection.secure",
+                wire::SentBy::Server,
+            )
+            .with_label("Server asks for another SASL step")
+            .with_synchronous()
+            .with_replies(&[<SecureOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "challenge",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_label("SASL challenge")
+                        .with_domain("longstr"),
+                ],
+            );
+    }
+    impl wire::Reflect for Secure {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongStr(&self.challenge)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongStr(&mut self.challenge)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Secure {
         #[inline]
@@ -3783,6 +5482,7 @@ pub mod connection {
             Ok(Self { challenge })
         }
     }
+    wire::__serde_method!(Secure);
     /// Client answers a SASL challenge.
     ///
     /// Class 10, method 21; sent by the client.
@@ -3804,11 +5504,48 @@ pub mod connection {
         }
     }
     impl wire::Method for SecureOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 21);
-        const NAME: &'static str = "connection.secure-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 21),
+                "connection.secure-ok",
+                wire::SentBy::Client,
+            )
+            .with_label("Client answers a SASL challenge")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "response",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_label("SASL response")
+                        .with_domain("longstr")
+                        .with_secret()
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                ],
+            );
+    }
+    impl wire::Reflect for SecureOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongStr(&self.response)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongStr(&mut self.response)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for SecureOk {
         #[inline]
@@ -3828,6 +5565,7 @@ pub mod connection {
             Ok(Self { response })
         }
     }
+    wire::__serde_method!(SecureOk);
     /// Server proposes limits.
     ///
     /// Says that the login was accepted. Each limit is the server's maximum, with 0 for none.
@@ -3860,11 +5598,67 @@ pub mod connection {
         pub heartbeat: u16,
     }
     impl wire::Method for Tune {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 30);
-        const NAME: &'static str = "connection.tune";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 30),
+                "connection.tune",
+                wire::SentBy::Server,
+            )
+            .with_label("Server proposes limits")
+            .with_synchronous()
+            .with_replies(&[<TuneOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "channel-max",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Most channels that the server allows")
+                        .with_domain("short"),
+                    wire::schema::FieldInfo::new(
+                            "frame-max",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label(
+                            "Largest frame that the server sends or takes, in octets",
+                        )
+                        .with_domain("long"),
+                    wire::schema::FieldInfo::new(
+                            "heartbeat",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label(
+                            "Heartbeat time-out that the server would like, in seconds",
+                        )
+                        .with_domain("short"),
+                ],
+            );
+    }
+    impl wire::Reflect for Tune {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Short(self.channel_max)),
+                1 => Some(wire::FieldRef::Long(self.frame_max)),
+                2 => Some(wire::FieldRef::Short(self.heartbeat)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Short(&mut self.channel_max)),
+                1 => Some(wire::FieldMut::Long(&mut self.frame_max)),
+                2 => Some(wire::FieldMut::Short(&mut self.heartbeat)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Tune {
         #[inline]
@@ -3892,6 +5686,7 @@ pub mod connection {
             })
         }
     }
+    wire::__serde_method!(Tune);
     /// Client settles the limits.
     ///
     /// From here on both sides keep to the values in this method, and heartbeats begin. The client sends open
@@ -3929,11 +5724,73 @@ pub mod connection {
         pub heartbeat: u16,
     }
     impl wire::Method for TuneOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 31);
-        const NAME: &'static str = "connection.tune-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 31),
+                "connection.tune-ok",
+                wire::SentBy::Client,
+            )
+            .with_label("Client settles the limits")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "channel-max",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Most channels that will be open at once")
+                        .with_domain("short")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::NotNull,
+                                wire::schema::Rule::AtMost {
+                                    method: "connection.tune",
+                                    field: "channel-max",
+                                },
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "frame-max",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label(
+                            "Largest frame that either side will send, in octets",
+                        )
+                        .with_domain("long"),
+                    wire::schema::FieldInfo::new(
+                            "heartbeat",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Heartbeat time-out, in seconds")
+                        .with_domain("short"),
+                ],
+            );
+    }
+    impl wire::Reflect for TuneOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Short(self.channel_max)),
+                1 => Some(wire::FieldRef::Long(self.frame_max)),
+                2 => Some(wire::FieldRef::Short(self.heartbeat)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Short(&mut self.channel_max)),
+                1 => Some(wire::FieldMut::Long(&mut self.frame_max)),
+                2 => Some(wire::FieldMut::Short(&mut self.heartbeat)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for TuneOk {
         #[inline]
@@ -3961,6 +5818,7 @@ pub mod connection {
             })
         }
     }
+    wire::__serde_method!(TuneOk);
     /// Client enters a virtual host.
     ///
     /// Last step of the handshake. A refusal comes as connection.close, in place of open-ok.
@@ -3974,7 +5832,7 @@ pub mod connection {
     ///   standard foresaw invalid-path.
     /// - **permitted** (else [`NOT_ALLOWED`](super::ReplyCode::NOT_ALLOWED)):
     ///   The user must have access to the virtual host.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Open {
         /// Virtual host to work in.
         ///
@@ -3989,12 +5847,73 @@ pub mod connection {
         ///   Nothing that belongs to another virtual host can be reached over this connection.
         pub virtual_host: wire::ShortStr,
     }
+    impl ::core::default::Default for Open {
+        /// Zero and empty, but `virtual-host` is "/".
+        fn default() -> Self {
+            Self {
+                virtual_host: wire::ShortStr::from_static("/"),
+            }
+        }
+    }
     impl wire::Method for Open {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 40);
-        const NAME: &'static str = "connection.open";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 40),
+                "connection.open",
+                wire::SentBy::Client,
+            )
+            .with_label("Client enters a virtual host")
+            .with_synchronous()
+            .with_replies(&[<OpenOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "virtual-host",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Virtual host to work in")
+                        .with_domain("path")
+                        .with_default(wire::schema::FieldDefault::Text("/"))
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::NotNull,
+                                wire::schema::Rule::MaxLength(127),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-2",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_reserved(),
+                ],
+            );
+    }
+    impl wire::Reflect for Open {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.virtual_host)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.virtual_host)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Open {
         #[inline]
@@ -4018,17 +5937,48 @@ pub mod connection {
             Ok(Self { virtual_host })
         }
     }
+    wire::__serde_method!(Open);
     /// The virtual host is open, channels may follow.
     ///
     /// Class 10, method 41; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct OpenOk;
     impl wire::Method for OpenOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 41);
-        const NAME: &'static str = "connection.open-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 41),
+                "connection.open-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The virtual host is open, channels may follow")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_reserved(),
+                ],
+            );
+    }
+    impl wire::Reflect for OpenOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for OpenOk {
         #[inline]
@@ -4048,6 +5998,7 @@ pub mod connection {
             Ok(Self)
         }
     }
+    wire::__serde_method!(OpenOk);
     /// Ask to end the connection, saying why.
     ///
     /// Either side may send it: in an orderly shutdown, or as the report of an error that cannot be confined
@@ -4087,11 +6038,73 @@ pub mod connection {
         pub method_id: u16,
     }
     impl wire::Method for Close {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 50);
-        const NAME: &'static str = "connection.close";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 50),
+                "connection.close",
+                wire::SentBy::Both,
+            )
+            .with_label("Ask to end the connection, saying why")
+            .with_synchronous()
+            .with_replies(&[<CloseOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reply-code",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Numeric reason")
+                        .with_domain("reply-code")
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "reply-text",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Reason in words, for logs and people")
+                        .with_domain("reply-text")
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "class-id",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Class of the method that failed")
+                        .with_domain("class-id"),
+                    wire::schema::FieldInfo::new(
+                            "method-id",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Method that failed")
+                        .with_domain("method-id"),
+                ],
+            );
+    }
+    impl wire::Reflect for Close {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Short(self.reply_code.0)),
+                1 => Some(wire::FieldRef::ShortStr(&self.reply_text)),
+                2 => Some(wire::FieldRef::Short(self.class_id)),
+                3 => Some(wire::FieldRef::Short(self.method_id)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Short(&mut self.reply_code.0)),
+                1 => Some(wire::FieldMut::ShortStr(&mut self.reply_text)),
+                2 => Some(wire::FieldMut::Short(&mut self.class_id)),
+                3 => Some(wire::FieldMut::Short(&mut self.method_id)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Close {
         #[inline]
@@ -4122,6 +6135,7 @@ pub mod connection {
             })
         }
     }
+    wire::__serde_method!(Close);
     /// Agree to the end of the connection.
     ///
     /// Nothing follows it. Its sender or its receiver may now close the socket; RabbitMQ waits for it only
@@ -4136,11 +6150,32 @@ pub mod connection {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct CloseOk;
     impl wire::Method for CloseOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 51);
-        const NAME: &'static str = "connection.close-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 51),
+                "connection.close-ok",
+                wire::SentBy::Both,
+            )
+            .with_label("Agree to the end of the connection")
+            .with_synchronous();
+    }
+    impl wire::Reflect for CloseOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for CloseOk {
         #[inline]
@@ -4160,6 +6195,7 @@ pub mod connection {
             Ok(Self)
         }
     }
+    wire::__serde_method!(CloseOk);
     /// Server asks the client to stop publishing.
     ///
     /// Sent when memory or disk runs low, and only to a client that announced the capability
@@ -4184,11 +6220,45 @@ pub mod connection {
         pub reason: wire::ShortStr,
     }
     impl wire::Method for Blocked {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 60);
-        const NAME: &'static str = "connection.blocked";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 60),
+                "connection.blocked",
+                wire::SentBy::Server,
+            )
+            .with_label("Server asks the client to stop publishing")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reason",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Why publishing is blocked")
+                        .with_domain("shortstr"),
+                ],
+            );
+    }
+    impl wire::Reflect for Blocked {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.reason)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.reason)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Blocked {
         #[inline]
@@ -4208,17 +6278,38 @@ pub mod connection {
             Ok(Self { reason })
         }
     }
+    wire::__serde_method!(Blocked);
     /// Publishing may go on.
     ///
     /// Class 10, method 61; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Unblocked;
     impl wire::Method for Unblocked {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 61);
-        const NAME: &'static str = "connection.unblocked";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 61),
+                "connection.unblocked",
+                wire::SentBy::Server,
+            )
+            .with_label("Publishing may go on");
+    }
+    impl wire::Reflect for Unblocked {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Unblocked {
         #[inline]
@@ -4238,6 +6329,7 @@ pub mod connection {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Unblocked);
     /// Client replaces its credentials on a live connection.
     ///
     /// For tokens that expire, as in OAuth 2. Send the new one before the old one runs out.
@@ -4269,11 +6361,56 @@ pub mod connection {
         }
     }
     impl wire::Method for UpdateSecret {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 70);
-        const NAME: &'static str = "connection.update-secret";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 70),
+                "connection.update-secret",
+                wire::SentBy::Client,
+            )
+            .with_label("Client replaces its credentials on a live connection")
+            .with_synchronous()
+            .with_replies(&[<UpdateSecretOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "new-secret",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_label("The new credentials")
+                        .with_domain("longstr")
+                        .with_secret(),
+                    wire::schema::FieldInfo::new(
+                            "reason",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Why they were replaced")
+                        .with_domain("shortstr"),
+                ],
+            );
+    }
+    impl wire::Reflect for UpdateSecret {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongStr(&self.new_secret)),
+                1 => Some(wire::FieldRef::ShortStr(&self.reason)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongStr(&mut self.new_secret)),
+                1 => Some(wire::FieldMut::ShortStr(&mut self.reason)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for UpdateSecret {
         #[inline]
@@ -4296,17 +6433,39 @@ pub mod connection {
             Ok(Self { new_secret, reason })
         }
     }
+    wire::__serde_method!(UpdateSecret);
     /// The new credentials are in use.
     ///
     /// Class 10, method 71; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct UpdateSecretOk;
     impl wire::Method for UpdateSecretOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 71);
-        const NAME: &'static str = "connection.update-secret-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 71),
+                "connection.update-secret-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The new credentials are in use")
+            .with_synchronous();
+    }
+    impl wire::Reflect for UpdateSecretOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for UpdateSecretOk {
         #[inline]
@@ -4326,6 +6485,7 @@ pub mod connection {
             Ok(Self)
         }
     }
+    wire::__serde_method!(UpdateSecretOk);
     impl wire::Request for Start {
         type Reply = StartOk;
     }
@@ -4440,6 +6600,22 @@ pub mod channel {
     use ::amqp091_types as wire;
     /// The class id of `channel` on the wire.
     pub const CLASS_ID: u16 = 20;
+    /// What the specification says about `channel`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "channel",
+        )
+        .with_label("Open and close channels, and control their flow")
+        .with_methods(
+            &[
+                <Open as wire::Method>::INFO,
+                <OpenOk as wire::Method>::INFO,
+                <Flow as wire::Method>::INFO,
+                <FlowOk as wire::Method>::INFO,
+                <Close as wire::Method>::INFO,
+                <CloseOk as wire::Method>::INFO,
+            ],
+        );
     /// Open the channel whose number is in the frame.
     ///
     /// The client picks a free number from 1 up to channel-max.
@@ -4454,11 +6630,42 @@ pub mod channel {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Open;
     impl wire::Method for Open {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "channel.open";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "channel.open",
+                wire::SentBy::Client,
+            )
+            .with_label("Open the channel whose number is in the frame")
+            .with_synchronous()
+            .with_replies(&[<OpenOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_reserved(),
+                ],
+            );
+    }
+    impl wire::Reflect for Open {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Open {
         #[inline]
@@ -4478,17 +6685,48 @@ pub mod channel {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Open);
     /// The channel is open.
     ///
     /// Class 20, method 11; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct OpenOk;
     impl wire::Method for OpenOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "channel.open-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "channel.open-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The channel is open")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_reserved(),
+                ],
+            );
+    }
+    impl wire::Reflect for OpenOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for OpenOk {
         #[inline]
@@ -4508,6 +6746,7 @@ pub mod channel {
             Ok(Self)
         }
     }
+    wire::__serde_method!(OpenOk);
     /// Pause or resume the messages that the peer sends.
     ///
     /// Affects content only, not the other methods, and not messages fetched with basic.get. RabbitMQ does
@@ -4531,11 +6770,44 @@ pub mod channel {
         pub active: bool,
     }
     impl wire::Method for Flow {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 20);
-        const NAME: &'static str = "channel.flow";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 20),
+                "channel.flow",
+                wire::SentBy::Both,
+            )
+            .with_label("Pause or resume the messages that the peer sends")
+            .with_synchronous()
+            .with_replies(&[<FlowOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("active", wire::schema::WireType::Bit)
+                        .with_label("Whether content may be sent")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Flow {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Bit(self.active)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Bit(&mut self.active)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Flow {
         #[inline]
@@ -4555,6 +6827,7 @@ pub mod channel {
             Ok(Self { active })
         }
     }
+    wire::__serde_method!(Flow);
     /// Confirm the new flow state.
     ///
     /// Class 20, method 21; sent by both peers.
@@ -4566,11 +6839,43 @@ pub mod channel {
         pub active: bool,
     }
     impl wire::Method for FlowOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 21);
-        const NAME: &'static str = "channel.flow-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 21),
+                "channel.flow-ok",
+                wire::SentBy::Both,
+            )
+            .with_label("Confirm the new flow state")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("active", wire::schema::WireType::Bit)
+                        .with_label("Whether content will be sent")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for FlowOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Bit(self.active)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Bit(&mut self.active)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for FlowOk {
         #[inline]
@@ -4590,6 +6895,7 @@ pub mod channel {
             Ok(Self { active })
         }
     }
+    wire::__serde_method!(FlowOk);
     /// Ask to end the channel, saying why.
     ///
     /// Sent by either side, by the server above all to report a soft error. Consumers on the channel end,
@@ -4631,11 +6937,73 @@ pub mod channel {
         pub method_id: u16,
     }
     impl wire::Method for Close {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 40);
-        const NAME: &'static str = "channel.close";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 40),
+                "channel.close",
+                wire::SentBy::Both,
+            )
+            .with_label("Ask to end the channel, saying why")
+            .with_synchronous()
+            .with_replies(&[<CloseOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reply-code",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Numeric reason")
+                        .with_domain("reply-code")
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "reply-text",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Reason in words, for logs and people")
+                        .with_domain("reply-text")
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "class-id",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Class of the method that failed")
+                        .with_domain("class-id"),
+                    wire::schema::FieldInfo::new(
+                            "method-id",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Method that failed")
+                        .with_domain("method-id"),
+                ],
+            );
+    }
+    impl wire::Reflect for Close {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Short(self.reply_code.0)),
+                1 => Some(wire::FieldRef::ShortStr(&self.reply_text)),
+                2 => Some(wire::FieldRef::Short(self.class_id)),
+                3 => Some(wire::FieldRef::Short(self.method_id)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Short(&mut self.reply_code.0)),
+                1 => Some(wire::FieldMut::ShortStr(&mut self.reply_text)),
+                2 => Some(wire::FieldMut::Short(&mut self.class_id)),
+                3 => Some(wire::FieldMut::Short(&mut self.method_id)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Close {
         #[inline]
@@ -4666,6 +7034,7 @@ pub mod channel {
             })
         }
     }
+    wire::__serde_method!(Close);
     /// Agree to the end of the channel.
     ///
     /// The channel number is free again from here on. Unasked for, it is an error of the connection.
@@ -4674,11 +7043,32 @@ pub mod channel {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct CloseOk;
     impl wire::Method for CloseOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 41);
-        const NAME: &'static str = "channel.close-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 41),
+                "channel.close-ok",
+                wire::SentBy::Both,
+            )
+            .with_label("Agree to the end of the channel")
+            .with_synchronous();
+    }
+    impl wire::Reflect for CloseOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for CloseOk {
         #[inline]
@@ -4698,6 +7088,7 @@ pub mod channel {
             Ok(Self)
         }
     }
+    wire::__serde_method!(CloseOk);
     impl wire::Request for Open {
         type Reply = OpenOk;
     }
@@ -4769,6 +7160,24 @@ pub mod exchange {
     use ::amqp091_types as wire;
     /// The class id of `exchange` on the wire.
     pub const CLASS_ID: u16 = 40;
+    /// What the specification says about `exchange`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "exchange",
+        )
+        .with_label("Create and delete exchanges")
+        .with_methods(
+            &[
+                <Declare as wire::Method>::INFO,
+                <DeclareOk as wire::Method>::INFO,
+                <Delete as wire::Method>::INFO,
+                <DeleteOk as wire::Method>::INFO,
+                <Bind as wire::Method>::INFO,
+                <BindOk as wire::Method>::INFO,
+                <Unbind as wire::Method>::INFO,
+                <UnbindOk as wire::Method>::INFO,
+            ],
+        );
     /// Create an exchange, or check that it exists.
     ///
     /// Does nothing if an exchange with that name and the same settings is there already.
@@ -4780,7 +7189,7 @@ pub mod exchange {
     /// - **equivalent** (else [`PRECONDITION_FAILED`](super::ReplyCode::PRECONDITION_FAILED)):
     ///   An existing exchange must agree in type, durability, auto-delete, internal and arguments, unless
     ///   passive is set.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Declare {
         /// Name of the exchange.
         ///
@@ -4848,12 +7257,127 @@ pub mod exchange {
         /// RabbitMQ reads alternate-exchange, the name of an exchange that gets what this one could not route.
         pub arguments: wire::FieldTable,
     }
+    impl ::core::default::Default for Declare {
+        /// Zero and empty, but `type` is "direct".
+        fn default() -> Self {
+            Self {
+                exchange: ::core::default::Default::default(),
+                r#type: wire::ShortStr::from_static("direct"),
+                passive: ::core::default::Default::default(),
+                durable: ::core::default::Default::default(),
+                auto_delete: ::core::default::Default::default(),
+                internal: ::core::default::Default::default(),
+                no_wait: ::core::default::Default::default(),
+                arguments: ::core::default::Default::default(),
+            }
+        }
+    }
     impl wire::Method for Declare {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "exchange.declare";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "exchange.declare",
+                wire::SentBy::Client,
+            )
+            .with_label("Create an exchange, or check that it exists")
+            .with_synchronous()
+            .with_replies(&[<DeclareOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the exchange")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                                wire::schema::Rule::NotNull,
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "type",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Type of the exchange")
+                        .with_domain("shortstr")
+                        .with_default(wire::schema::FieldDefault::Text("direct")),
+                    wire::schema::FieldInfo::new("passive", wire::schema::WireType::Bit)
+                        .with_label("Only check that the exchange exists")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("durable", wire::schema::WireType::Bit)
+                        .with_label("Keep the exchange over a restart of the server")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "auto-delete",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Delete the exchange when its last binding goes")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("internal", wire::schema::WireType::Bit)
+                        .with_label(
+                            "Closed to publishers, reachable only through bindings",
+                        )
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                    wire::schema::FieldInfo::new(
+                            "arguments",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("Settings beyond the standard")
+                        .with_domain("table"),
+                ],
+            );
+    }
+    impl wire::Reflect for Declare {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                2 => Some(wire::FieldRef::ShortStr(&self.r#type)),
+                3 => Some(wire::FieldRef::Bit(self.passive)),
+                4 => Some(wire::FieldRef::Bit(self.durable)),
+                5 => Some(wire::FieldRef::Bit(self.auto_delete)),
+                6 => Some(wire::FieldRef::Bit(self.internal)),
+                7 => Some(wire::FieldRef::Bit(self.no_wait)),
+                8 => Some(wire::FieldRef::Table(&self.arguments)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.r#type)),
+                3 => Some(wire::FieldMut::Bit(&mut self.passive)),
+                4 => Some(wire::FieldMut::Bit(&mut self.durable)),
+                5 => Some(wire::FieldMut::Bit(&mut self.auto_delete)),
+                6 => Some(wire::FieldMut::Bit(&mut self.internal)),
+                7 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                8 => Some(wire::FieldMut::Table(&mut self.arguments)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Declare {
         #[inline]
@@ -4899,17 +7423,39 @@ pub mod exchange {
             })
         }
     }
+    wire::__serde_method!(Declare);
     /// The exchange exists.
     ///
     /// Class 40, method 11; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct DeclareOk;
     impl wire::Method for DeclareOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "exchange.declare-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "exchange.declare-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The exchange exists")
+            .with_synchronous();
+    }
+    impl wire::Reflect for DeclareOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for DeclareOk {
         #[inline]
@@ -4929,6 +7475,7 @@ pub mod exchange {
             Ok(Self)
         }
     }
+    wire::__serde_method!(DeclareOk);
     /// Delete an exchange and its bindings.
     ///
     /// RabbitMQ answers delete-ok also when no such exchange exists.
@@ -4967,11 +7514,77 @@ pub mod exchange {
         pub no_wait: bool,
     }
     impl wire::Method for Delete {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 20);
-        const NAME: &'static str = "exchange.delete";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 20),
+                "exchange.delete",
+                wire::SentBy::Client,
+            )
+            .with_label("Delete an exchange and its bindings")
+            .with_synchronous()
+            .with_replies(&[<DeleteOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the exchange")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                                wire::schema::Rule::NotNull,
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "if-unused",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Delete it only when nothing is bound to it")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                ],
+            );
+    }
+    impl wire::Reflect for Delete {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                2 => Some(wire::FieldRef::Bit(self.if_unused)),
+                3 => Some(wire::FieldRef::Bit(self.no_wait)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                2 => Some(wire::FieldMut::Bit(&mut self.if_unused)),
+                3 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Delete {
         #[inline]
@@ -4999,17 +7612,39 @@ pub mod exchange {
             })
         }
     }
+    wire::__serde_method!(Delete);
     /// The exchange is gone.
     ///
     /// Class 40, method 21; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct DeleteOk;
     impl wire::Method for DeleteOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 21);
-        const NAME: &'static str = "exchange.delete-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 21),
+                "exchange.delete-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The exchange is gone")
+            .with_synchronous();
+    }
+    impl wire::Reflect for DeleteOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for DeleteOk {
         #[inline]
@@ -5029,6 +7664,7 @@ pub mod exchange {
             Ok(Self)
         }
     }
+    wire::__serde_method!(DeleteOk);
     /// Route messages from one exchange to another.
     ///
     /// What the source routes over this binding enters the destination as if it had been published there with
@@ -5089,11 +7725,103 @@ pub mod exchange {
         pub arguments: wire::FieldTable,
     }
     impl wire::Method for Bind {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 30);
-        const NAME: &'static str = "exchange.bind";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 30),
+                "exchange.bind",
+                wire::SentBy::Client,
+            )
+            .with_label("Route messages from one exchange to another")
+            .with_synchronous()
+            .with_replies(&[<BindOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "destination",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Exchange that receives")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "source",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Exchange that passes on")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Key, or pattern, that the messages must match")
+                        .with_domain("shortstr"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                    wire::schema::FieldInfo::new(
+                            "arguments",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("Settings of the binding")
+                        .with_domain("table"),
+                ],
+            );
+    }
+    impl wire::Reflect for Bind {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.destination)),
+                2 => Some(wire::FieldRef::ShortStr(&self.source)),
+                3 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                4 => Some(wire::FieldRef::Bit(self.no_wait)),
+                5 => Some(wire::FieldRef::Table(&self.arguments)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.destination)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.source)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                4 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                5 => Some(wire::FieldMut::Table(&mut self.arguments)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Bind {
         #[inline]
@@ -5132,17 +7860,39 @@ pub mod exchange {
             })
         }
     }
+    wire::__serde_method!(Bind);
     /// The binding exists.
     ///
     /// Class 40, method 31; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct BindOk;
     impl wire::Method for BindOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 31);
-        const NAME: &'static str = "exchange.bind-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 31),
+                "exchange.bind-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The binding exists")
+            .with_synchronous();
+    }
+    impl wire::Reflect for BindOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for BindOk {
         #[inline]
@@ -5162,6 +7912,7 @@ pub mod exchange {
             Ok(Self)
         }
     }
+    wire::__serde_method!(BindOk);
     /// Remove a binding between two exchanges.
     ///
     /// RabbitMQ answers unbind-ok also when there was no such binding.
@@ -5206,11 +7957,103 @@ pub mod exchange {
         pub arguments: wire::FieldTable,
     }
     impl wire::Method for Unbind {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 40);
-        const NAME: &'static str = "exchange.unbind";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 40),
+                "exchange.unbind",
+                wire::SentBy::Client,
+            )
+            .with_label("Remove a binding between two exchanges")
+            .with_synchronous()
+            .with_replies(&[<UnbindOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "destination",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Exchange that receives")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "source",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Exchange that passes on")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Key that the binding was made with")
+                        .with_domain("shortstr"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                    wire::schema::FieldInfo::new(
+                            "arguments",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("Arguments that the binding was made with")
+                        .with_domain("table"),
+                ],
+            );
+    }
+    impl wire::Reflect for Unbind {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.destination)),
+                2 => Some(wire::FieldRef::ShortStr(&self.source)),
+                3 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                4 => Some(wire::FieldRef::Bit(self.no_wait)),
+                5 => Some(wire::FieldRef::Table(&self.arguments)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.destination)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.source)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                4 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                5 => Some(wire::FieldMut::Table(&mut self.arguments)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Unbind {
         #[inline]
@@ -5249,17 +8092,39 @@ pub mod exchange {
             })
         }
     }
+    wire::__serde_method!(Unbind);
     /// The binding is gone.
     ///
     /// Class 40, method 51; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct UnbindOk;
     impl wire::Method for UnbindOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 51);
-        const NAME: &'static str = "exchange.unbind-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 51),
+                "exchange.unbind-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The binding is gone")
+            .with_synchronous();
+    }
+    impl wire::Reflect for UnbindOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for UnbindOk {
         #[inline]
@@ -5279,6 +8144,7 @@ pub mod exchange {
             Ok(Self)
         }
     }
+    wire::__serde_method!(UnbindOk);
     impl wire::Request for Declare {
         type Reply = DeclareOk;
     }
@@ -5359,6 +8225,26 @@ pub mod queue {
     use ::amqp091_types as wire;
     /// The class id of `queue` on the wire.
     pub const CLASS_ID: u16 = 50;
+    /// What the specification says about `queue`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "queue",
+        )
+        .with_label("Create, bind, empty and delete queues")
+        .with_methods(
+            &[
+                <Declare as wire::Method>::INFO,
+                <DeclareOk as wire::Method>::INFO,
+                <Bind as wire::Method>::INFO,
+                <BindOk as wire::Method>::INFO,
+                <Purge as wire::Method>::INFO,
+                <PurgeOk as wire::Method>::INFO,
+                <Delete as wire::Method>::INFO,
+                <DeleteOk as wire::Method>::INFO,
+                <Unbind as wire::Method>::INFO,
+                <UnbindOk as wire::Method>::INFO,
+            ],
+        );
     /// Create a queue, or check that it exists.
     ///
     /// Does nothing if a queue with that name and the same settings is there already. The reply tells the
@@ -5443,11 +8329,102 @@ pub mod queue {
         pub arguments: wire::FieldTable,
     }
     impl wire::Method for Declare {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "queue.declare";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "queue.declare",
+                wire::SentBy::Client,
+            )
+            .with_label("Create a queue, or check that it exists")
+            .with_synchronous()
+            .with_replies(&[<DeclareOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new("passive", wire::schema::WireType::Bit)
+                        .with_label("Only check that the queue exists")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("durable", wire::schema::WireType::Bit)
+                        .with_label("Keep the queue over a restart of the server")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "exclusive",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Only this connection may use the queue")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "auto-delete",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Delete the queue when its last consumer goes")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                    wire::schema::FieldInfo::new(
+                            "arguments",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("Settings beyond the standard")
+                        .with_domain("table"),
+                ],
+            );
+    }
+    impl wire::Reflect for Declare {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                2 => Some(wire::FieldRef::Bit(self.passive)),
+                3 => Some(wire::FieldRef::Bit(self.durable)),
+                4 => Some(wire::FieldRef::Bit(self.exclusive)),
+                5 => Some(wire::FieldRef::Bit(self.auto_delete)),
+                6 => Some(wire::FieldRef::Bit(self.no_wait)),
+                7 => Some(wire::FieldRef::Table(&self.arguments)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                2 => Some(wire::FieldMut::Bit(&mut self.passive)),
+                3 => Some(wire::FieldMut::Bit(&mut self.durable)),
+                4 => Some(wire::FieldMut::Bit(&mut self.exclusive)),
+                5 => Some(wire::FieldMut::Bit(&mut self.auto_delete)),
+                6 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                7 => Some(wire::FieldMut::Table(&mut self.arguments)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Declare {
         #[inline]
@@ -5489,6 +8466,7 @@ pub mod queue {
             })
         }
     }
+    wire::__serde_method!(Declare);
     /// The queue exists; its name and size.
     ///
     /// Class 50, method 11; sent by the server.
@@ -5506,11 +8484,74 @@ pub mod queue {
         pub consumer_count: u32,
     }
     impl wire::Method for DeclareOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "queue.declare-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "queue.declare-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The queue exists; its name and size")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                                wire::schema::Rule::NotNull,
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "message-count",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label("Messages ready for delivery")
+                        .with_domain("message-count"),
+                    wire::schema::FieldInfo::new(
+                            "consumer-count",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label("Consumers of the queue")
+                        .with_domain("long"),
+                ],
+            );
+    }
+    impl wire::Reflect for DeclareOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                1 => Some(wire::FieldRef::Long(self.message_count)),
+                2 => Some(wire::FieldRef::Long(self.consumer_count)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                1 => Some(wire::FieldMut::Long(&mut self.message_count)),
+                2 => Some(wire::FieldMut::Long(&mut self.consumer_count)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for DeclareOk {
         #[inline]
@@ -5538,6 +8579,7 @@ pub mod queue {
             })
         }
     }
+    wire::__serde_method!(DeclareOk);
     /// Route messages from an exchange to a queue.
     ///
     /// A queue may have many bindings. A message gets into a queue once only, however many of its bindings
@@ -5605,11 +8647,103 @@ pub mod queue {
         pub arguments: wire::FieldTable,
     }
     impl wire::Method for Bind {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 20);
-        const NAME: &'static str = "queue.bind";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 20),
+                "queue.bind",
+                wire::SentBy::Client,
+            )
+            .with_label("Route messages from an exchange to a queue")
+            .with_synchronous()
+            .with_replies(&[<BindOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the exchange")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Key, or pattern, that the messages must match")
+                        .with_domain("shortstr"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                    wire::schema::FieldInfo::new(
+                            "arguments",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("Settings of the binding")
+                        .with_domain("table"),
+                ],
+            );
+    }
+    impl wire::Reflect for Bind {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                2 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                3 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                4 => Some(wire::FieldRef::Bit(self.no_wait)),
+                5 => Some(wire::FieldRef::Table(&self.arguments)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                4 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                5 => Some(wire::FieldMut::Table(&mut self.arguments)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Bind {
         #[inline]
@@ -5648,17 +8782,39 @@ pub mod queue {
             })
         }
     }
+    wire::__serde_method!(Bind);
     /// The binding exists.
     ///
     /// Class 50, method 21; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct BindOk;
     impl wire::Method for BindOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 21);
-        const NAME: &'static str = "queue.bind-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 21),
+                "queue.bind-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The binding exists")
+            .with_synchronous();
+    }
+    impl wire::Reflect for BindOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for BindOk {
         #[inline]
@@ -5678,6 +8834,7 @@ pub mod queue {
             Ok(Self)
         }
     }
+    wire::__serde_method!(BindOk);
     /// Discard the messages that are ready in a queue.
     ///
     /// Class 50, method 30; sent by the client; answered by [`PurgeOk`].
@@ -5712,11 +8869,68 @@ pub mod queue {
         pub no_wait: bool,
     }
     impl wire::Method for Purge {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 30);
-        const NAME: &'static str = "queue.purge";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 30),
+                "queue.purge",
+                wire::SentBy::Client,
+            )
+            .with_label("Discard the messages that are ready in a queue")
+            .with_synchronous()
+            .with_replies(&[<PurgeOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                ],
+            );
+    }
+    impl wire::Reflect for Purge {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                2 => Some(wire::FieldRef::Bit(self.no_wait)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                2 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Purge {
         #[inline]
@@ -5740,6 +8954,7 @@ pub mod queue {
             Ok(Self { queue, no_wait })
         }
     }
+    wire::__serde_method!(Purge);
     /// The queue has been emptied.
     ///
     /// Class 50, method 31; sent by the server.
@@ -5749,11 +8964,46 @@ pub mod queue {
         pub message_count: u32,
     }
     impl wire::Method for PurgeOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 31);
-        const NAME: &'static str = "queue.purge-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 31),
+                "queue.purge-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The queue has been emptied")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "message-count",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label("Messages discarded")
+                        .with_domain("message-count"),
+                ],
+            );
+    }
+    impl wire::Reflect for PurgeOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Long(self.message_count)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Long(&mut self.message_count)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for PurgeOk {
         #[inline]
@@ -5773,6 +9023,7 @@ pub mod queue {
             Ok(Self { message_count })
         }
     }
+    wire::__serde_method!(PurgeOk);
     /// Delete a queue with its messages and bindings.
     ///
     /// Its consumers end. RabbitMQ tells those clients with basic.cancel that announced
@@ -5819,11 +9070,81 @@ pub mod queue {
         pub no_wait: bool,
     }
     impl wire::Method for Delete {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 40);
-        const NAME: &'static str = "queue.delete";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 40),
+                "queue.delete",
+                wire::SentBy::Client,
+            )
+            .with_label("Delete a queue with its messages and bindings")
+            .with_synchronous()
+            .with_replies(&[<DeleteOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "if-unused",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Delete it only when it has no consumers")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("if-empty", wire::schema::WireType::Bit)
+                        .with_label("Delete it only when it holds no messages")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                ],
+            );
+    }
+    impl wire::Reflect for Delete {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                2 => Some(wire::FieldRef::Bit(self.if_unused)),
+                3 => Some(wire::FieldRef::Bit(self.if_empty)),
+                4 => Some(wire::FieldRef::Bit(self.no_wait)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                2 => Some(wire::FieldMut::Bit(&mut self.if_unused)),
+                3 => Some(wire::FieldMut::Bit(&mut self.if_empty)),
+                4 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Delete {
         #[inline]
@@ -5852,6 +9173,7 @@ pub mod queue {
             })
         }
     }
+    wire::__serde_method!(Delete);
     /// The queue is gone.
     ///
     /// Class 50, method 41; sent by the server.
@@ -5861,11 +9183,46 @@ pub mod queue {
         pub message_count: u32,
     }
     impl wire::Method for DeleteOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 41);
-        const NAME: &'static str = "queue.delete-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 41),
+                "queue.delete-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The queue is gone")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "message-count",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label("Messages deleted with it")
+                        .with_domain("message-count"),
+                ],
+            );
+    }
+    impl wire::Reflect for DeleteOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Long(self.message_count)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Long(&mut self.message_count)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for DeleteOk {
         #[inline]
@@ -5885,6 +9242,7 @@ pub mod queue {
             Ok(Self { message_count })
         }
     }
+    wire::__serde_method!(DeleteOk);
     /// Remove a binding between an exchange and a queue.
     ///
     /// Messages that are already in the queue stay there.
@@ -5922,11 +9280,98 @@ pub mod queue {
         pub arguments: wire::FieldTable,
     }
     impl wire::Method for Unbind {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 50);
-        const NAME: &'static str = "queue.unbind";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 50),
+                "queue.unbind",
+                wire::SentBy::Client,
+            )
+            .with_label("Remove a binding between an exchange and a queue")
+            .with_synchronous()
+            .with_replies(&[<UnbindOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the exchange")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Key that the binding was made with")
+                        .with_domain("shortstr"),
+                    wire::schema::FieldInfo::new(
+                            "arguments",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("Arguments that the binding was made with")
+                        .with_domain("table"),
+                ],
+            );
+    }
+    impl wire::Reflect for Unbind {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                2 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                3 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                4 => Some(wire::FieldRef::Table(&self.arguments)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                4 => Some(wire::FieldMut::Table(&mut self.arguments)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Unbind {
         #[inline]
@@ -5962,17 +9407,39 @@ pub mod queue {
             })
         }
     }
+    wire::__serde_method!(Unbind);
     /// The binding is gone.
     ///
     /// Class 50, method 51; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct UnbindOk;
     impl wire::Method for UnbindOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 51);
-        const NAME: &'static str = "queue.unbind-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 51),
+                "queue.unbind-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The binding is gone")
+            .with_synchronous();
+    }
+    impl wire::Reflect for UnbindOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for UnbindOk {
         #[inline]
@@ -5992,6 +9459,7 @@ pub mod queue {
             Ok(Self)
         }
     }
+    wire::__serde_method!(UnbindOk);
     impl wire::Request for Declare {
         type Reply = DeclareOk;
     }
@@ -6095,6 +9563,109 @@ pub mod basic {
     use ::amqp091_types as wire;
     /// The class id of `basic` on the wire.
     pub const CLASS_ID: u16 = 60;
+    /// What the specification says about `basic`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "basic",
+        )
+        .with_label("Publish, consume, fetch and settle messages")
+        .with_methods(
+            &[
+                <Qos as wire::Method>::INFO,
+                <QosOk as wire::Method>::INFO,
+                <Consume as wire::Method>::INFO,
+                <ConsumeOk as wire::Method>::INFO,
+                <Cancel as wire::Method>::INFO,
+                <CancelOk as wire::Method>::INFO,
+                <Publish as wire::Method>::INFO,
+                <Return as wire::Method>::INFO,
+                <Deliver as wire::Method>::INFO,
+                <Get as wire::Method>::INFO,
+                <GetOk as wire::Method>::INFO,
+                <GetEmpty as wire::Method>::INFO,
+                <Ack as wire::Method>::INFO,
+                <Reject as wire::Method>::INFO,
+                <RecoverAsync as wire::Method>::INFO,
+                <Recover as wire::Method>::INFO,
+                <RecoverOk as wire::Method>::INFO,
+                <Nack as wire::Method>::INFO,
+            ],
+        )
+        .with_properties(
+            &[
+                wire::schema::FieldInfo::new(
+                        "content-type",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_label("MIME type of the body")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new(
+                        "content-encoding",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_label("MIME encoding of the body")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new("headers", wire::schema::WireType::Table)
+                    .with_label("Named values for applications and for routing")
+                    .with_domain("table"),
+                wire::schema::FieldInfo::new(
+                        "delivery-mode",
+                        wire::schema::WireType::Octet,
+                    )
+                    .with_label("1 for transient, 2 for persistent")
+                    .with_domain("octet")
+                    .with_rules(&[wire::schema::Rule::Among(&[1, 2])]),
+                wire::schema::FieldInfo::new("priority", wire::schema::WireType::Octet)
+                    .with_label("Priority of the message")
+                    .with_domain("octet"),
+                wire::schema::FieldInfo::new(
+                        "correlation-id",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_label("Which request this reply belongs to")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new(
+                        "reply-to",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_label("Where replies should go")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new(
+                        "expiration",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_label("Time to live in milliseconds, as decimal digits")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new(
+                        "message-id",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_label("Identifier of the message")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new(
+                        "timestamp",
+                        wire::schema::WireType::Timestamp,
+                    )
+                    .with_label("When the message was made, in seconds")
+                    .with_domain("timestamp"),
+                wire::schema::FieldInfo::new("type", wire::schema::WireType::ShortStr)
+                    .with_label("Kind of message")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new("user-id", wire::schema::WireType::ShortStr)
+                    .with_label("User who published it")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new("app-id", wire::schema::WireType::ShortStr)
+                    .with_label("Program that published it")
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new(
+                        "cluster-id",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_label("Unused leftover of AMQP 0-8")
+                    .with_domain("shortstr")
+                    .with_rules(&[wire::schema::Rule::MaxLength(0)]),
+            ],
+        );
     /// Limit how much is delivered ahead of acknowledgement.
     ///
     /// Without it, a consumer receives all that its queue has, as fast as the socket allows. Has no bearing
@@ -6126,11 +9697,60 @@ pub mod basic {
         pub global: bool,
     }
     impl wire::Method for Qos {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "basic.qos";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "basic.qos",
+                wire::SentBy::Client,
+            )
+            .with_label("Limit how much is delivered ahead of acknowledgement")
+            .with_synchronous()
+            .with_replies(&[<QosOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "prefetch-size",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label("Limit of unsettled octets, 0 for none")
+                        .with_domain("long"),
+                    wire::schema::FieldInfo::new(
+                            "prefetch-count",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Limit of unsettled messages, 0 for none")
+                        .with_domain("short"),
+                    wire::schema::FieldInfo::new("global", wire::schema::WireType::Bit)
+                        .with_label("Whether the limit is shared")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Qos {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Long(self.prefetch_size)),
+                1 => Some(wire::FieldRef::Short(self.prefetch_count)),
+                2 => Some(wire::FieldRef::Bit(self.global)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Long(&mut self.prefetch_size)),
+                1 => Some(wire::FieldMut::Short(&mut self.prefetch_count)),
+                2 => Some(wire::FieldMut::Bit(&mut self.global)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Qos {
         #[inline]
@@ -6158,17 +9778,39 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_method!(Qos);
     /// The limits are in force.
     ///
     /// Class 60, method 11; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct QosOk;
     impl wire::Method for QosOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "basic.qos-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "basic.qos-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The limits are in force")
+            .with_synchronous();
+    }
+    impl wire::Reflect for QosOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for QosOk {
         #[inline]
@@ -6188,6 +9830,7 @@ pub mod basic {
             Ok(Self)
         }
     }
+    wire::__serde_method!(QosOk);
     /// Start a consumer on a queue.
     ///
     /// Deliveries come with basic.deliver until the consumer is cancelled, the queue goes or the channel
@@ -6252,11 +9895,102 @@ pub mod basic {
         pub arguments: wire::FieldTable,
     }
     impl wire::Method for Consume {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 20);
-        const NAME: &'static str = "basic.consume";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 20),
+                "basic.consume",
+                wire::SentBy::Client,
+            )
+            .with_label("Start a consumer on a queue")
+            .with_synchronous()
+            .with_replies(&[<ConsumeOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "consumer-tag",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name for the consumer")
+                        .with_domain("consumer-tag"),
+                    wire::schema::FieldInfo::new("no-local", wire::schema::WireType::Bit)
+                        .with_label("Keep back messages published by this connection")
+                        .with_domain("no-local"),
+                    wire::schema::FieldInfo::new("no-ack", wire::schema::WireType::Bit)
+                        .with_label("Delivery counts as acknowledged at once")
+                        .with_domain("no-ack"),
+                    wire::schema::FieldInfo::new(
+                            "exclusive",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Be the only consumer of the queue")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                    wire::schema::FieldInfo::new(
+                            "arguments",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_label("Settings beyond the standard")
+                        .with_domain("table"),
+                ],
+            );
+    }
+    impl wire::Reflect for Consume {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                2 => Some(wire::FieldRef::ShortStr(&self.consumer_tag)),
+                3 => Some(wire::FieldRef::Bit(self.no_local)),
+                4 => Some(wire::FieldRef::Bit(self.no_ack)),
+                5 => Some(wire::FieldRef::Bit(self.exclusive)),
+                6 => Some(wire::FieldRef::Bit(self.no_wait)),
+                7 => Some(wire::FieldRef::Table(&self.arguments)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.consumer_tag)),
+                3 => Some(wire::FieldMut::Bit(&mut self.no_local)),
+                4 => Some(wire::FieldMut::Bit(&mut self.no_ack)),
+                5 => Some(wire::FieldMut::Bit(&mut self.exclusive)),
+                6 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                7 => Some(wire::FieldMut::Table(&mut self.arguments)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Consume {
         #[inline]
@@ -6295,6 +10029,7 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_method!(Consume);
     /// The consumer has started.
     ///
     /// Class 60, method 21; sent by the server.
@@ -6306,11 +10041,46 @@ pub mod basic {
         pub consumer_tag: wire::ShortStr,
     }
     impl wire::Method for ConsumeOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 21);
-        const NAME: &'static str = "basic.consume-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 21),
+                "basic.consume-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The consumer has started")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "consumer-tag",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the consumer")
+                        .with_domain("consumer-tag"),
+                ],
+            );
+    }
+    impl wire::Reflect for ConsumeOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.consumer_tag)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.consumer_tag)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for ConsumeOk {
         #[inline]
@@ -6330,6 +10100,7 @@ pub mod basic {
             Ok(Self { consumer_tag })
         }
     }
+    wire::__serde_method!(ConsumeOk);
     /// End a consumer.
     ///
     /// Deliveries may still arrive until cancel-ok, and none after it. What was delivered before remains to
@@ -6365,11 +10136,52 @@ pub mod basic {
         pub no_wait: bool,
     }
     impl wire::Method for Cancel {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 30);
-        const NAME: &'static str = "basic.cancel";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 30),
+                "basic.cancel",
+                wire::SentBy::Both,
+            )
+            .with_label("End a consumer")
+            .with_synchronous()
+            .with_replies(&[<CancelOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "consumer-tag",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the consumer to end")
+                        .with_domain("consumer-tag"),
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                ],
+            );
+    }
+    impl wire::Reflect for Cancel {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.consumer_tag)),
+                1 => Some(wire::FieldRef::Bit(self.no_wait)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.consumer_tag)),
+                1 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Cancel {
         #[inline]
@@ -6391,6 +10203,7 @@ pub mod basic {
             Ok(Self { consumer_tag, no_wait })
         }
     }
+    wire::__serde_method!(Cancel);
     /// The consumer has ended.
     ///
     /// From the client: the reply to a basic.cancel that the server sent without no-wait. RabbitMQ always
@@ -6403,11 +10216,46 @@ pub mod basic {
         pub consumer_tag: wire::ShortStr,
     }
     impl wire::Method for CancelOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 31);
-        const NAME: &'static str = "basic.cancel-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 31),
+                "basic.cancel-ok",
+                wire::SentBy::Both,
+            )
+            .with_label("The consumer has ended")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "consumer-tag",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the consumer that ended")
+                        .with_domain("consumer-tag"),
+                ],
+            );
+    }
+    impl wire::Reflect for CancelOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.consumer_tag)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.consumer_tag)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for CancelOk {
         #[inline]
@@ -6427,6 +10275,7 @@ pub mod basic {
             Ok(Self { consumer_tag })
         }
     }
+    wire::__serde_method!(CancelOk);
     /// Send a message to an exchange.
     ///
     /// There is no reply. Success shows only in confirm mode or with a transaction, failure in a
@@ -6466,11 +10315,86 @@ pub mod basic {
         pub immediate: bool,
     }
     impl wire::Method for Publish {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 40);
-        const NAME: &'static str = "basic.publish";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = true;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 40),
+                "basic.publish",
+                wire::SentBy::Client,
+            )
+            .with_label("Send a message to an exchange")
+            .with_content()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the exchange")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Key that the exchange routes by")
+                        .with_domain("shortstr"),
+                    wire::schema::FieldInfo::new(
+                            "mandatory",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Return the message if no queue gets it")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "immediate",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("Return the message if no consumer can take it now")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Publish {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                2 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                3 => Some(wire::FieldRef::Bit(self.mandatory)),
+                4 => Some(wire::FieldRef::Bit(self.immediate)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                3 => Some(wire::FieldMut::Bit(&mut self.mandatory)),
+                4 => Some(wire::FieldMut::Bit(&mut self.immediate)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Publish {
         #[inline]
@@ -6502,6 +10426,7 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_method!(Publish);
     /// A message that could not be routed comes back.
     ///
     /// Answers a publish with mandatory or immediate set; the content is the message as published. Nothing in
@@ -6530,11 +10455,83 @@ pub mod basic {
         pub routing_key: wire::ShortStr,
     }
     impl wire::Method for Return {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 50);
-        const NAME: &'static str = "basic.return";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = true;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 50),
+                "basic.return",
+                wire::SentBy::Server,
+            )
+            .with_label("A message that could not be routed comes back")
+            .with_content()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reply-code",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_label("Why it came back")
+                        .with_domain("reply-code")
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "reply-text",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Reason in words, for logs and people")
+                        .with_domain("reply-text")
+                        .with_rules(&[wire::schema::Rule::NotNull]),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Exchange it was published to")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Routing key it was published with")
+                        .with_domain("shortstr"),
+                ],
+            );
+    }
+    impl wire::Reflect for Return {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Short(self.reply_code.0)),
+                1 => Some(wire::FieldRef::ShortStr(&self.reply_text)),
+                2 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                3 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Short(&mut self.reply_code.0)),
+                1 => Some(wire::FieldMut::ShortStr(&mut self.reply_text)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Return {
         #[inline]
@@ -6567,6 +10564,7 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_method!(Return);
     /// A message for a consumer.
     ///
     /// Unless the consumer has no-ack, the client settles each delivery with ack, reject or nack on this
@@ -6615,11 +10613,91 @@ pub mod basic {
         pub routing_key: wire::ShortStr,
     }
     impl wire::Method for Deliver {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 60);
-        const NAME: &'static str = "basic.deliver";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = true;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 60),
+                "basic.deliver",
+                wire::SentBy::Server,
+            )
+            .with_label("A message for a consumer")
+            .with_content()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "consumer-tag",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Consumer that it is for")
+                        .with_domain("consumer-tag"),
+                    wire::schema::FieldInfo::new(
+                            "delivery-tag",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_label(
+                            "Number of a delivery, counted by the server per channel",
+                        )
+                        .with_domain("delivery-tag"),
+                    wire::schema::FieldInfo::new(
+                            "redelivered",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("The message may have been delivered before")
+                        .with_domain("redelivered"),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Exchange it was published to")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Routing key it was published with")
+                        .with_domain("shortstr"),
+                ],
+            );
+    }
+    impl wire::Reflect for Deliver {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.consumer_tag)),
+                1 => Some(wire::FieldRef::LongLong(self.delivery_tag)),
+                2 => Some(wire::FieldRef::Bit(self.redelivered)),
+                3 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                4 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.consumer_tag)),
+                1 => Some(wire::FieldMut::LongLong(&mut self.delivery_tag)),
+                2 => Some(wire::FieldMut::Bit(&mut self.redelivered)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                4 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Deliver {
         #[inline]
@@ -6655,6 +10733,7 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_method!(Deliver);
     /// Fetch one message.
     ///
     /// Answered by get-ok with a message or by get-empty. A round trip for each message makes it slow;
@@ -6681,11 +10760,68 @@ pub mod basic {
         pub no_ack: bool,
     }
     impl wire::Method for Get {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 70);
-        const NAME: &'static str = "basic.get";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 70),
+                "basic.get",
+                wire::SentBy::Client,
+            )
+            .with_label("Fetch one message")
+            .with_synchronous()
+            .with_replies(&[<GetOk as wire::Method>::ID, <GetEmpty as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "queue",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Name of the queue")
+                        .with_domain("queue-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new("no-ack", wire::schema::WireType::Bit)
+                        .with_label("Delivery counts as acknowledged at once")
+                        .with_domain("no-ack"),
+                ],
+            );
+    }
+    impl wire::Reflect for Get {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::ShortStr(&self.queue)),
+                2 => Some(wire::FieldRef::Bit(self.no_ack)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::ShortStr(&mut self.queue)),
+                2 => Some(wire::FieldMut::Bit(&mut self.no_ack)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Get {
         #[inline]
@@ -6709,6 +10845,7 @@ pub mod basic {
             Ok(Self { queue, no_ack })
         }
     }
+    wire::__serde_method!(Get);
     /// The message fetched.
     ///
     /// Class 60, method 71; sent by the server; carries content.
@@ -6754,11 +10891,92 @@ pub mod basic {
         pub message_count: u32,
     }
     impl wire::Method for GetOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 71);
-        const NAME: &'static str = "basic.get-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = true;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 71),
+                "basic.get-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The message fetched")
+            .with_synchronous()
+            .with_content()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "delivery-tag",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_label(
+                            "Number of a delivery, counted by the server per channel",
+                        )
+                        .with_domain("delivery-tag"),
+                    wire::schema::FieldInfo::new(
+                            "redelivered",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_label("The message may have been delivered before")
+                        .with_domain("redelivered"),
+                    wire::schema::FieldInfo::new(
+                            "exchange",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Exchange it was published to")
+                        .with_domain("exchange-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-zA-Z0-9-_.:]*$",
+                                        [0x7FF600000000000, 0x7FFFFFE87FFFFFE, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "routing-key",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("Routing key it was published with")
+                        .with_domain("shortstr"),
+                    wire::schema::FieldInfo::new(
+                            "message-count",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_label("Messages still ready in the queue")
+                        .with_domain("message-count"),
+                ],
+            );
+    }
+    impl wire::Reflect for GetOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongLong(self.delivery_tag)),
+                1 => Some(wire::FieldRef::Bit(self.redelivered)),
+                2 => Some(wire::FieldRef::ShortStr(&self.exchange)),
+                3 => Some(wire::FieldRef::ShortStr(&self.routing_key)),
+                4 => Some(wire::FieldRef::Long(self.message_count)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongLong(&mut self.delivery_tag)),
+                1 => Some(wire::FieldMut::Bit(&mut self.redelivered)),
+                2 => Some(wire::FieldMut::ShortStr(&mut self.exchange)),
+                3 => Some(wire::FieldMut::ShortStr(&mut self.routing_key)),
+                4 => Some(wire::FieldMut::Long(&mut self.message_count)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for GetOk {
         #[inline]
@@ -6793,17 +11011,48 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_method!(GetOk);
     /// The queue has no message ready.
     ///
     /// Class 60, method 72; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct GetEmpty;
     impl wire::Method for GetEmpty {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 72);
-        const NAME: &'static str = "basic.get-empty";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 72),
+                "basic.get-empty",
+                wire::SentBy::Server,
+            )
+            .with_label("The queue has no message ready")
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_reserved(),
+                ],
+            );
+    }
+    impl wire::Reflect for GetEmpty {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for GetEmpty {
         #[inline]
@@ -6823,6 +11072,7 @@ pub mod basic {
             Ok(Self)
         }
     }
+    wire::__serde_method!(GetEmpty);
     /// Acknowledge deliveries.
     ///
     /// The server may now forget the messages. In confirm mode RabbitMQ sends it too, for messages that the
@@ -6865,11 +11115,52 @@ pub mod basic {
         pub multiple: bool,
     }
     impl wire::Method for Ack {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 80);
-        const NAME: &'static str = "basic.ack";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 80),
+                "basic.ack",
+                wire::SentBy::Both,
+            )
+            .with_label("Acknowledge deliveries")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "delivery-tag",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_label(
+                            "Number of a delivery, counted by the server per channel",
+                        )
+                        .with_domain("delivery-tag"),
+                    wire::schema::FieldInfo::new("multiple", wire::schema::WireType::Bit)
+                        .with_label("Everything up to this tag")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Ack {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongLong(self.delivery_tag)),
+                1 => Some(wire::FieldRef::Bit(self.multiple)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongLong(&mut self.delivery_tag)),
+                1 => Some(wire::FieldMut::Bit(&mut self.multiple)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Ack {
         #[inline]
@@ -6891,6 +11182,7 @@ pub mod basic {
             Ok(Self { delivery_tag, multiple })
         }
     }
+    wire::__serde_method!(Ack);
     /// Refuse one delivery.
     ///
     /// Where requeue is clear, RabbitMQ hands the message to the queue's dead letter exchange, or drops it.
@@ -6904,7 +11196,7 @@ pub mod basic {
     ///   The tag must belong to an unsettled delivery on this channel.
     /// - **not-for-selection**:
     ///   It is no means of picking messages: what is requeued may well come straight back.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Reject {
         /// Number of a delivery, counted by the server per channel.
         ///
@@ -6927,12 +11219,63 @@ pub mod basic {
         /// Quorum queues count attempts and give up after a limit, 20 by default since 4.0.
         pub requeue: bool,
     }
+    impl ::core::default::Default for Reject {
+        /// Zero and empty, but `requeue` is true.
+        fn default() -> Self {
+            Self {
+                delivery_tag: ::core::default::Default::default(),
+                requeue: true,
+            }
+        }
+    }
     impl wire::Method for Reject {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 90);
-        const NAME: &'static str = "basic.reject";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 90),
+                "basic.reject",
+                wire::SentBy::Client,
+            )
+            .with_label("Refuse one delivery")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "delivery-tag",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_label(
+                            "Number of a delivery, counted by the server per channel",
+                        )
+                        .with_domain("delivery-tag"),
+                    wire::schema::FieldInfo::new("requeue", wire::schema::WireType::Bit)
+                        .with_label("Put the message back in its queue")
+                        .with_domain("bit")
+                        .with_default(wire::schema::FieldDefault::True),
+                ],
+            );
+    }
+    impl wire::Reflect for Reject {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongLong(self.delivery_tag)),
+                1 => Some(wire::FieldRef::Bit(self.requeue)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongLong(&mut self.delivery_tag)),
+                1 => Some(wire::FieldMut::Bit(&mut self.requeue)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Reject {
         #[inline]
@@ -6954,6 +11297,7 @@ pub mod basic {
             Ok(Self { delivery_tag, requeue })
         }
     }
+    wire::__serde_method!(Reject);
     /// Redeliver unsettled messages, without a reply.
     ///
     /// Superseded by basic.recover.
@@ -6974,11 +11318,43 @@ pub mod basic {
         pub requeue: bool,
     }
     impl wire::Method for RecoverAsync {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 100);
-        const NAME: &'static str = "basic.recover-async";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 100),
+                "basic.recover-async",
+                wire::SentBy::Client,
+            )
+            .with_label("Redeliver unsettled messages, without a reply")
+            .with_deprecated()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("requeue", wire::schema::WireType::Bit)
+                        .with_label("Let any consumer have them")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for RecoverAsync {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Bit(self.requeue)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Bit(&mut self.requeue)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for RecoverAsync {
         #[inline]
@@ -6998,6 +11374,7 @@ pub mod basic {
             Ok(Self { requeue })
         }
     }
+    wire::__serde_method!(RecoverAsync);
     /// Redeliver all unsettled messages of the channel.
     ///
     /// Class 60, method 110; sent by the client; answered by [`RecoverOk`].
@@ -7020,11 +11397,44 @@ pub mod basic {
         pub requeue: bool,
     }
     impl wire::Method for Recover {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 110);
-        const NAME: &'static str = "basic.recover";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 110),
+                "basic.recover",
+                wire::SentBy::Client,
+            )
+            .with_label("Redeliver all unsettled messages of the channel")
+            .with_synchronous()
+            .with_replies(&[<RecoverOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("requeue", wire::schema::WireType::Bit)
+                        .with_label("Let any consumer have them")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Recover {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Bit(self.requeue)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Bit(&mut self.requeue)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Recover {
         #[inline]
@@ -7044,17 +11454,39 @@ pub mod basic {
             Ok(Self { requeue })
         }
     }
+    wire::__serde_method!(Recover);
     /// The messages have been requeued.
     ///
     /// Class 60, method 111; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct RecoverOk;
     impl wire::Method for RecoverOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 111);
-        const NAME: &'static str = "basic.recover-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 111),
+                "basic.recover-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The messages have been requeued")
+            .with_synchronous();
+    }
+    impl wire::Reflect for RecoverOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for RecoverOk {
         #[inline]
@@ -7074,6 +11506,7 @@ pub mod basic {
             Ok(Self)
         }
     }
+    wire::__serde_method!(RecoverOk);
     /// Refuse deliveries, or report unhandled publishes.
     ///
     /// From the client it is basic.reject with a choice of several deliveries. From the server it tells a
@@ -7088,7 +11521,7 @@ pub mod basic {
     ///   A tag from the client must belong to an unsettled delivery on this channel.
     /// - **publisher-accepts**:
     ///   A client that turns confirm mode on MUST be prepared to receive it.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Nack {
         /// Number of a delivery, counted by the server per channel.
         ///
@@ -7116,12 +11549,69 @@ pub mod basic {
         /// when the server is the sender.
         pub requeue: bool,
     }
+    impl ::core::default::Default for Nack {
+        /// Zero and empty, but `requeue` is true.
+        fn default() -> Self {
+            Self {
+                delivery_tag: ::core::default::Default::default(),
+                multiple: ::core::default::Default::default(),
+                requeue: true,
+            }
+        }
+    }
     impl wire::Method for Nack {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 120);
-        const NAME: &'static str = "basic.nack";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 120),
+                "basic.nack",
+                wire::SentBy::Both,
+            )
+            .with_label("Refuse deliveries, or report unhandled publishes")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "delivery-tag",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_label(
+                            "Number of a delivery, counted by the server per channel",
+                        )
+                        .with_domain("delivery-tag"),
+                    wire::schema::FieldInfo::new("multiple", wire::schema::WireType::Bit)
+                        .with_label("Everything up to this tag")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("requeue", wire::schema::WireType::Bit)
+                        .with_label("Put the messages back in their queues")
+                        .with_domain("bit")
+                        .with_default(wire::schema::FieldDefault::True),
+                ],
+            );
+    }
+    impl wire::Reflect for Nack {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongLong(self.delivery_tag)),
+                1 => Some(wire::FieldRef::Bit(self.multiple)),
+                2 => Some(wire::FieldRef::Bit(self.requeue)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongLong(&mut self.delivery_tag)),
+                1 => Some(wire::FieldMut::Bit(&mut self.multiple)),
+                2 => Some(wire::FieldMut::Bit(&mut self.requeue)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Nack {
         #[inline]
@@ -7147,6 +11637,7 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_method!(Nack);
     impl wire::Request for Qos {
         type Reply = QosOk;
     }
@@ -7287,6 +11778,8 @@ pub mod basic {
         /// 1 for transient, 2 for persistent.
         ///
         /// RabbitMQ refuses 0 and treats an absent value as transient.
+        ///
+        /// The specification asserts, and this type doesn't enforce: 1 or 2.
         pub delivery_mode: Option<u8>,
         /// Priority of the message.
         ///
@@ -7329,6 +11822,8 @@ pub mod basic {
         /// Unused leftover of AMQP 0-8.
         ///
         /// Leave it unset. RabbitMQ passes it on untouched.
+        ///
+        /// The specification asserts, and this type doesn't enforce: at most 0 characters.
         pub cluster_id: Option<wire::ShortStr>,
     }
     impl Properties {
@@ -7418,7 +11913,56 @@ pub mod basic {
         }
     }
     impl wire::ContentProperties for Properties {
-        const CLASS_ID: u16 = CLASS_ID;
+        const CLASS: &'static wire::schema::ClassInfo = CLASS;
+    }
+    impl wire::Reflect for Properties {
+        fn name(&self) -> &'static str {
+            "basic.properties"
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            CLASS.properties
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => self.content_type.as_ref().map(wire::FieldRef::ShortStr),
+                1 => self.content_encoding.as_ref().map(wire::FieldRef::ShortStr),
+                2 => self.headers.as_ref().map(wire::FieldRef::Table),
+                3 => self.delivery_mode.map(wire::FieldRef::Octet),
+                4 => self.priority.map(wire::FieldRef::Octet),
+                5 => self.correlation_id.as_ref().map(wire::FieldRef::ShortStr),
+                6 => self.reply_to.as_ref().map(wire::FieldRef::ShortStr),
+                7 => self.expiration.as_ref().map(wire::FieldRef::ShortStr),
+                8 => self.message_id.as_ref().map(wire::FieldRef::ShortStr),
+                9 => self.timestamp.map(wire::FieldRef::Timestamp),
+                10 => self.r#type.as_ref().map(wire::FieldRef::ShortStr),
+                11 => self.user_id.as_ref().map(wire::FieldRef::ShortStr),
+                12 => self.app_id.as_ref().map(wire::FieldRef::ShortStr),
+                13 => self.cluster_id.as_ref().map(wire::FieldRef::ShortStr),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::OptionalShortStr(&mut self.content_type)),
+                1 => Some(wire::FieldMut::OptionalShortStr(&mut self.content_encoding)),
+                2 => Some(wire::FieldMut::OptionalTable(&mut self.headers)),
+                3 => Some(wire::FieldMut::OptionalOctet(&mut self.delivery_mode)),
+                4 => Some(wire::FieldMut::OptionalOctet(&mut self.priority)),
+                5 => Some(wire::FieldMut::OptionalShortStr(&mut self.correlation_id)),
+                6 => Some(wire::FieldMut::OptionalShortStr(&mut self.reply_to)),
+                7 => Some(wire::FieldMut::OptionalShortStr(&mut self.expiration)),
+                8 => Some(wire::FieldMut::OptionalShortStr(&mut self.message_id)),
+                9 => Some(wire::FieldMut::OptionalTimestamp(&mut self.timestamp)),
+                10 => Some(wire::FieldMut::OptionalShortStr(&mut self.r#type)),
+                11 => Some(wire::FieldMut::OptionalShortStr(&mut self.user_id)),
+                12 => Some(wire::FieldMut::OptionalShortStr(&mut self.app_id)),
+                13 => Some(wire::FieldMut::OptionalShortStr(&mut self.cluster_id)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Properties {
         #[inline]
@@ -7622,6 +12166,7 @@ pub mod basic {
             })
         }
     }
+    wire::__serde_properties!(Properties);
 }
 /// Publisher confirms.
 ///
@@ -7645,6 +12190,15 @@ pub mod confirm {
     use ::amqp091_types as wire;
     /// The class id of `confirm` on the wire.
     pub const CLASS_ID: u16 = 85;
+    /// What the specification says about `confirm`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "confirm",
+        )
+        .with_label("Publisher confirms")
+        .with_methods(
+            &[<Select as wire::Method>::INFO, <SelectOk as wire::Method>::INFO],
+        );
     /// Switch the channel to confirm mode.
     ///
     /// It stays so until it is closed. A second select changes nothing, and does not restart the numbers.
@@ -7670,11 +12224,44 @@ pub mod confirm {
         pub no_wait: bool,
     }
     impl wire::Method for Select {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "confirm.select";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "confirm.select",
+                wire::SentBy::Client,
+            )
+            .with_label("Switch the channel to confirm mode")
+            .with_synchronous()
+            .with_replies(&[<SelectOk as wire::Method>::ID])
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_label("Send no reply")
+                        .with_domain("no-wait"),
+                ],
+            );
+    }
+    impl wire::Reflect for Select {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Bit(self.no_wait)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Select {
         #[inline]
@@ -7694,17 +12281,39 @@ pub mod confirm {
             Ok(Self { no_wait })
         }
     }
+    wire::__serde_method!(Select);
     /// Confirm mode is on.
     ///
     /// Class 85, method 11; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct SelectOk;
     impl wire::Method for SelectOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "confirm.select-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "confirm.select-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("Confirm mode is on")
+            .with_synchronous();
+    }
+    impl wire::Reflect for SelectOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for SelectOk {
         #[inline]
@@ -7724,6 +12333,7 @@ pub mod confirm {
             Ok(Self)
         }
     }
+    wire::__serde_method!(SelectOk);
     impl wire::Request for Select {
         type Reply = SelectOk;
     }
@@ -7762,6 +12372,22 @@ pub mod tx {
     use ::amqp091_types as wire;
     /// The class id of `tx` on the wire.
     pub const CLASS_ID: u16 = 90;
+    /// What the specification says about `tx`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "tx",
+        )
+        .with_label("Publish and acknowledge in transactions")
+        .with_methods(
+            &[
+                <Select as wire::Method>::INFO,
+                <SelectOk as wire::Method>::INFO,
+                <Commit as wire::Method>::INFO,
+                <CommitOk as wire::Method>::INFO,
+                <Rollback as wire::Method>::INFO,
+                <RollbackOk as wire::Method>::INFO,
+            ],
+        );
     /// Put the channel in transaction mode.
     ///
     /// It stays so until it is closed. Repeating it does no harm.
@@ -7770,11 +12396,33 @@ pub mod tx {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Select;
     impl wire::Method for Select {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "tx.select";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "tx.select",
+                wire::SentBy::Client,
+            )
+            .with_label("Put the channel in transaction mode")
+            .with_synchronous()
+            .with_replies(&[<SelectOk as wire::Method>::ID]);
+    }
+    impl wire::Reflect for Select {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Select {
         #[inline]
@@ -7794,17 +12442,39 @@ pub mod tx {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Select);
     /// The channel is in transaction mode.
     ///
     /// Class 90, method 11; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct SelectOk;
     impl wire::Method for SelectOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "tx.select-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "tx.select-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The channel is in transaction mode")
+            .with_synchronous();
+    }
+    impl wire::Reflect for SelectOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for SelectOk {
         #[inline]
@@ -7824,6 +12494,7 @@ pub mod tx {
             Ok(Self)
         }
     }
+    wire::__serde_method!(SelectOk);
     /// Make the work of the transaction take effect.
     ///
     /// Mandatory messages that found no queue come back before commit-ok. Send nothing else on the channel
@@ -7838,11 +12509,33 @@ pub mod tx {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Commit;
     impl wire::Method for Commit {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 20);
-        const NAME: &'static str = "tx.commit";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 20),
+                "tx.commit",
+                wire::SentBy::Client,
+            )
+            .with_label("Make the work of the transaction take effect")
+            .with_synchronous()
+            .with_replies(&[<CommitOk as wire::Method>::ID]);
+    }
+    impl wire::Reflect for Commit {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Commit {
         #[inline]
@@ -7862,17 +12555,39 @@ pub mod tx {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Commit);
     /// The transaction took effect.
     ///
     /// Class 90, method 21; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct CommitOk;
     impl wire::Method for CommitOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 21);
-        const NAME: &'static str = "tx.commit-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 21),
+                "tx.commit-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The transaction took effect")
+            .with_synchronous();
+    }
+    impl wire::Reflect for CommitOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for CommitOk {
         #[inline]
@@ -7892,6 +12607,7 @@ pub mod tx {
             Ok(Self)
         }
     }
+    wire::__serde_method!(CommitOk);
     /// Abandon the work of the transaction.
     ///
     /// Messages acknowledged in it are outstanding again, and are not redelivered by this alone; use
@@ -7906,11 +12622,33 @@ pub mod tx {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Rollback;
     impl wire::Method for Rollback {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 30);
-        const NAME: &'static str = "tx.rollback";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 30),
+                "tx.rollback",
+                wire::SentBy::Client,
+            )
+            .with_label("Abandon the work of the transaction")
+            .with_synchronous()
+            .with_replies(&[<RollbackOk as wire::Method>::ID]);
+    }
+    impl wire::Reflect for Rollback {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Rollback {
         #[inline]
@@ -7930,17 +12668,39 @@ pub mod tx {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Rollback);
     /// The transaction was abandoned.
     ///
     /// Class 90, method 31; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct RollbackOk;
     impl wire::Method for RollbackOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 31);
-        const NAME: &'static str = "tx.rollback-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 31),
+                "tx.rollback-ok",
+                wire::SentBy::Server,
+            )
+            .with_label("The transaction was abandoned")
+            .with_synchronous();
+    }
+    impl wire::Reflect for RollbackOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for RollbackOk {
         #[inline]
@@ -7960,6 +12720,7 @@ pub mod tx {
             Ok(Self)
         }
     }
+    wire::__serde_method!(RollbackOk);
     impl wire::Request for Select {
         type Reply = SelectOk;
     }

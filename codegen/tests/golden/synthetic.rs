@@ -21,6 +21,13 @@ impl ReplyCode {
     ///
     /// A hard error: it closes the connection.
     pub const HARD_ONE: Self = Self(510);
+    /// All codes that the specification knows, by number.
+    pub const ALL: &[Self] = &[
+        Self::REPLY_SUCCESS,
+        Self::SOFT_ONE,
+        Self::ADDED_CODE,
+        Self::HARD_ONE,
+    ];
     /// The name that the specification has for it, as brokers print it: `NOT_FOUND`.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
@@ -29,6 +36,24 @@ impl ReplyCode {
             Self::SOFT_ONE => Some("SOFT_ONE"),
             Self::HARD_ONE => Some("HARD_ONE"),
             Self::ADDED_CODE => Some("ADDED_CODE"),
+            _ => None,
+        }
+    }
+    /// What the specification says about it, in one paragraph.
+    #[must_use]
+    pub const fn description(self) -> Option<&'static str> {
+        match self {
+            Self::SOFT_ONE => Some("Not so bad."),
+            _ => None,
+        }
+    }
+    /// Whether trying again later may help after this error; `None` for success and for codes that the
+    /// specification doesn't know.
+    #[must_use]
+    pub const fn is_recoverable(self) -> Option<bool> {
+        match self {
+            Self::SOFT_ONE => Some(true),
+            Self::ADDED_CODE | Self::HARD_ONE => Some(false),
             _ => None,
         }
     }
@@ -151,6 +176,8 @@ pub enum AnyMethod {
     FieldsTryFrom(fields::TryFrom),
     /// `fields.encode`: A method.
     FieldsEncode(fields::Encode),
+    /// `fields.defaults`: Every type with a default.
+    FieldsDefaults(fields::Defaults),
     /// `added.first`: Of the first method, no word.
     AddedFirst(added::First),
     /// `loop.ask`: Ask for one of two.
@@ -188,6 +215,7 @@ impl AnyMethod {
             Self::FieldsDefault(_) => <fields::Default as ::amqp091_types::Method>::ID,
             Self::FieldsTryFrom(_) => <fields::TryFrom as ::amqp091_types::Method>::ID,
             Self::FieldsEncode(_) => <fields::Encode as ::amqp091_types::Method>::ID,
+            Self::FieldsDefaults(_) => <fields::Defaults as ::amqp091_types::Method>::ID,
             Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::ID,
             Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::ID,
             Self::LoopAnswer(_) => <r#loop::Answer as ::amqp091_types::Method>::ID,
@@ -195,6 +223,71 @@ impl AnyMethod {
             Self::LoopAdded(_) => <r#loop::Added as ::amqp091_types::Method>::ID,
             Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::ID,
             Self::PlainEmpty(_) => <plain::Empty as ::amqp091_types::Method>::ID,
+        }
+    }
+    /// All that the specification says about it.
+    #[must_use]
+    pub const fn info(&self) -> &'static ::amqp091_types::schema::MethodInfo {
+        match self {
+            Self::FieldsBits(_) => <fields::Bits as ::amqp091_types::Method>::INFO,
+            Self::FieldsEight(_) => <fields::Eight as ::amqp091_types::Method>::INFO,
+            Self::FieldsAllTypes(_) => {
+                <fields::AllTypes as ::amqp091_types::Method>::INFO
+            }
+            Self::FieldsAllReserved(_) => {
+                <fields::AllReserved as ::amqp091_types::Method>::INFO
+            }
+            Self::FieldsReservedBetween(_) => {
+                <fields::ReservedBetween as ::amqp091_types::Method>::INFO
+            }
+            Self::FieldsNames(_) => <fields::Names as ::amqp091_types::Method>::INFO,
+            Self::FieldsOk(_) => <fields::Ok_ as ::amqp091_types::Method>::INFO,
+            Self::FieldsOption(_) => <fields::Option_ as ::amqp091_types::Method>::INFO,
+            Self::FieldsSelf(_) => <fields::Self_ as ::amqp091_types::Method>::INFO,
+            Self::FieldsOkOk(_) => <fields::OkOk as ::amqp091_types::Method>::INFO,
+            Self::FieldsDefault(_) => <fields::Default as ::amqp091_types::Method>::INFO,
+            Self::FieldsTryFrom(_) => <fields::TryFrom as ::amqp091_types::Method>::INFO,
+            Self::FieldsEncode(_) => <fields::Encode as ::amqp091_types::Method>::INFO,
+            Self::FieldsDefaults(_) => {
+                <fields::Defaults as ::amqp091_types::Method>::INFO
+            }
+            Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::INFO,
+            Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::INFO,
+            Self::LoopAnswer(_) => <r#loop::Answer as ::amqp091_types::Method>::INFO,
+            Self::LoopNoAnswer(_) => <r#loop::NoAnswer as ::amqp091_types::Method>::INFO,
+            Self::LoopAdded(_) => <r#loop::Added as ::amqp091_types::Method>::INFO,
+            Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::INFO,
+            Self::PlainEmpty(_) => <plain::Empty as ::amqp091_types::Method>::INFO,
+        }
+    }
+    /// The method with these ids, its arguments as they are by default; `None` if there is none of it here.
+    #[must_use]
+    pub fn new(id: ::amqp091_types::MethodId) -> Option<Self> {
+        match (id.class_id, id.method_id) {
+            (10, 1) => Some(Self::FieldsBits(::core::default::Default::default())),
+            (10, 2) => Some(Self::FieldsEight(::core::default::Default::default())),
+            (10, 3) => Some(Self::FieldsAllTypes(::core::default::Default::default())),
+            (10, 4) => Some(Self::FieldsAllReserved(::core::default::Default::default())),
+            (10, 5) => {
+                Some(Self::FieldsReservedBetween(::core::default::Default::default()))
+            }
+            (10, 6) => Some(Self::FieldsNames(::core::default::Default::default())),
+            (10, 7) => Some(Self::FieldsOk(::core::default::Default::default())),
+            (10, 8) => Some(Self::FieldsOption(::core::default::Default::default())),
+            (10, 9) => Some(Self::FieldsSelf(::core::default::Default::default())),
+            (10, 10) => Some(Self::FieldsOkOk(::core::default::Default::default())),
+            (10, 11) => Some(Self::FieldsDefault(::core::default::Default::default())),
+            (10, 12) => Some(Self::FieldsTryFrom(::core::default::Default::default())),
+            (10, 13) => Some(Self::FieldsEncode(::core::default::Default::default())),
+            (10, 14) => Some(Self::FieldsDefaults(::core::default::Default::default())),
+            (15, 1) => Some(Self::AddedFirst(::core::default::Default::default())),
+            (20, 10) => Some(Self::LoopAsk(::core::default::Default::default())),
+            (20, 11) => Some(Self::LoopAnswer(::core::default::Default::default())),
+            (20, 12) => Some(Self::LoopNoAnswer(::core::default::Default::default())),
+            (20, 15) => Some(Self::LoopAdded(::core::default::Default::default())),
+            (20, 20) => Some(Self::LoopSend(::core::default::Default::default())),
+            (300, 65535) => Some(Self::PlainEmpty(::core::default::Default::default())),
+            _ => None,
         }
     }
     /// Its name in the specification, with that of its class: `basic.publish`.
@@ -220,6 +313,9 @@ impl AnyMethod {
             Self::FieldsDefault(_) => <fields::Default as ::amqp091_types::Method>::NAME,
             Self::FieldsTryFrom(_) => <fields::TryFrom as ::amqp091_types::Method>::NAME,
             Self::FieldsEncode(_) => <fields::Encode as ::amqp091_types::Method>::NAME,
+            Self::FieldsDefaults(_) => {
+                <fields::Defaults as ::amqp091_types::Method>::NAME
+            }
             Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::NAME,
             Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::NAME,
             Self::LoopAnswer(_) => <r#loop::Answer as ::amqp091_types::Method>::NAME,
@@ -266,6 +362,9 @@ impl AnyMethod {
             Self::FieldsEncode(_) => {
                 <fields::Encode as ::amqp091_types::Method>::HAS_CONTENT
             }
+            Self::FieldsDefaults(_) => {
+                <fields::Defaults as ::amqp091_types::Method>::HAS_CONTENT
+            }
             Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::HAS_CONTENT,
             Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::HAS_CONTENT,
             Self::LoopAnswer(_) => {
@@ -277,6 +376,24 @@ impl AnyMethod {
             Self::LoopAdded(_) => <r#loop::Added as ::amqp091_types::Method>::HAS_CONTENT,
             Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::HAS_CONTENT,
             Self::PlainEmpty(_) => <plain::Empty as ::amqp091_types::Method>::HAS_CONTENT,
+        }
+    }
+    /// Reads a method from a method frame's payload: class id, method id, arguments, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than four octets, and as [`decode`](Self::decode).
+    pub fn from_payload(payload: &[u8]) -> Result<Self, ::amqp091_types::MethodError> {
+        let mut input = ::amqp091_types::Reader::new(payload);
+        match <::amqp091_types::MethodId as ::amqp091_types::Decode>::decode(
+            &mut input,
+        ) {
+            Ok(id) => Self::decode(id, &mut input),
+            Err(source) => {
+                Err(::amqp091_types::MethodError::Number {
+                    source,
+                })
+            }
         }
     }
     /// Reads the arguments of the method with these ids, and nothing may be left over.
@@ -302,6 +419,7 @@ impl AnyMethod {
             (10, 11) => arguments(id, input, Self::FieldsDefault),
             (10, 12) => arguments(id, input, Self::FieldsTryFrom),
             (10, 13) => arguments(id, input, Self::FieldsEncode),
+            (10, 14) => arguments(id, input, Self::FieldsDefaults),
             (15, 1) => arguments(id, input, Self::AddedFirst),
             (20, 10) => arguments(id, input, Self::LoopAsk),
             (20, 11) => arguments(id, input, Self::LoopAnswer),
@@ -310,6 +428,110 @@ impl AnyMethod {
             (20, 20) => arguments(id, input, Self::LoopSend),
             (300, 65535) => arguments(id, input, Self::PlainEmpty),
             _ => Err(refused(id)),
+        }
+    }
+}
+/// The fields of the method that it is.
+impl ::amqp091_types::Reflect for AnyMethod {
+    fn name(&self) -> &'static str {
+        Self::name(self)
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.info().fields
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::FieldsBits(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsEight(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsAllTypes(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsAllReserved(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsReservedBetween(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsNames(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsOption(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsSelf(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsOkOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsDefault(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsTryFrom(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsEncode(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsDefaults(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::AddedFirst(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAsk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAnswer(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopNoAnswer(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAdded(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopSend(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::PlainEmpty(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::FieldsBits(method) => method,
+            Self::FieldsEight(method) => method,
+            Self::FieldsAllTypes(method) => method,
+            Self::FieldsAllReserved(method) => method,
+            Self::FieldsReservedBetween(method) => method,
+            Self::FieldsNames(method) => method,
+            Self::FieldsOk(method) => method,
+            Self::FieldsOption(method) => method,
+            Self::FieldsSelf(method) => method,
+            Self::FieldsOkOk(method) => method,
+            Self::FieldsDefault(method) => method,
+            Self::FieldsTryFrom(method) => method,
+            Self::FieldsEncode(method) => method,
+            Self::FieldsDefaults(method) => method,
+            Self::AddedFirst(method) => method,
+            Self::LoopAsk(method) => method,
+            Self::LoopAnswer(method) => method,
+            Self::LoopNoAnswer(method) => method,
+            Self::LoopAdded(method) => method,
+            Self::LoopSend(method) => method,
+            Self::PlainEmpty(method) => method,
         }
     }
 }
@@ -334,6 +556,7 @@ impl ::amqp091_types::Encode for AnyMethod {
             Self::FieldsDefault(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::FieldsTryFrom(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::FieldsEncode(method) => ::amqp091_types::Encode::encoded_len(method),
+            Self::FieldsDefaults(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::AddedFirst(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::LoopAsk(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::LoopAnswer(method) => ::amqp091_types::Encode::encoded_len(method),
@@ -365,6 +588,7 @@ impl ::amqp091_types::Encode for AnyMethod {
             Self::FieldsDefault(method) => ::amqp091_types::Encode::encode(method, out),
             Self::FieldsTryFrom(method) => ::amqp091_types::Encode::encode(method, out),
             Self::FieldsEncode(method) => ::amqp091_types::Encode::encode(method, out),
+            Self::FieldsDefaults(method) => ::amqp091_types::Encode::encode(method, out),
             Self::AddedFirst(method) => ::amqp091_types::Encode::encode(method, out),
             Self::LoopAsk(method) => ::amqp091_types::Encode::encode(method, out),
             Self::LoopAnswer(method) => ::amqp091_types::Encode::encode(method, out),
@@ -440,6 +664,11 @@ impl From<fields::Encode> for AnyMethod {
         Self::FieldsEncode(method)
     }
 }
+impl From<fields::Defaults> for AnyMethod {
+    fn from(method: fields::Defaults) -> Self {
+        Self::FieldsDefaults(method)
+    }
+}
 impl From<added::First> for AnyMethod {
     fn from(method: added::First) -> Self {
         Self::AddedFirst(method)
@@ -508,6 +737,31 @@ impl ToClient {
             Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::ID,
         }
     }
+    /// All that the specification says about it.
+    #[must_use]
+    pub const fn info(&self) -> &'static ::amqp091_types::schema::MethodInfo {
+        match self {
+            Self::FieldsOkOk(_) => <fields::OkOk as ::amqp091_types::Method>::INFO,
+            Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::INFO,
+            Self::LoopAnswer(_) => <r#loop::Answer as ::amqp091_types::Method>::INFO,
+            Self::LoopNoAnswer(_) => <r#loop::NoAnswer as ::amqp091_types::Method>::INFO,
+            Self::LoopAdded(_) => <r#loop::Added as ::amqp091_types::Method>::INFO,
+            Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::INFO,
+        }
+    }
+    /// The method with these ids, its arguments as they are by default; `None` if there is none of it here.
+    #[must_use]
+    pub fn new(id: ::amqp091_types::MethodId) -> Option<Self> {
+        match (id.class_id, id.method_id) {
+            (10, 10) => Some(Self::FieldsOkOk(::core::default::Default::default())),
+            (20, 10) => Some(Self::LoopAsk(::core::default::Default::default())),
+            (20, 11) => Some(Self::LoopAnswer(::core::default::Default::default())),
+            (20, 12) => Some(Self::LoopNoAnswer(::core::default::Default::default())),
+            (20, 15) => Some(Self::LoopAdded(::core::default::Default::default())),
+            (20, 20) => Some(Self::LoopSend(::core::default::Default::default())),
+            _ => None,
+        }
+    }
     /// Its name in the specification, with that of its class: `basic.publish`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -536,6 +790,24 @@ impl ToClient {
             Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::HAS_CONTENT,
         }
     }
+    /// Reads a method from a method frame's payload: class id, method id, arguments, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than four octets, and as [`decode`](Self::decode).
+    pub fn from_payload(payload: &[u8]) -> Result<Self, ::amqp091_types::MethodError> {
+        let mut input = ::amqp091_types::Reader::new(payload);
+        match <::amqp091_types::MethodId as ::amqp091_types::Decode>::decode(
+            &mut input,
+        ) {
+            Ok(id) => Self::decode(id, &mut input),
+            Err(source) => {
+                Err(::amqp091_types::MethodError::Number {
+                    source,
+                })
+            }
+        }
+    }
     /// Reads the arguments of the method with these ids, and nothing may be left over.
     ///
     /// # Errors
@@ -553,6 +825,50 @@ impl ToClient {
             (20, 15) => arguments(id, input, Self::LoopAdded),
             (20, 20) => arguments(id, input, Self::LoopSend),
             _ => Err(refused(id)),
+        }
+    }
+}
+/// The fields of the method that it is.
+impl ::amqp091_types::Reflect for ToClient {
+    fn name(&self) -> &'static str {
+        Self::name(self)
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.info().fields
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::FieldsOkOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAsk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAnswer(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopNoAnswer(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAdded(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopSend(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::FieldsOkOk(method) => method,
+            Self::LoopAsk(method) => method,
+            Self::LoopAnswer(method) => method,
+            Self::LoopNoAnswer(method) => method,
+            Self::LoopAdded(method) => method,
+            Self::LoopSend(method) => method,
         }
     }
 }
@@ -643,6 +959,8 @@ pub enum ToServer {
     FieldsTryFrom(fields::TryFrom),
     /// `fields.encode`: A method.
     FieldsEncode(fields::Encode),
+    /// `fields.defaults`: Every type with a default.
+    FieldsDefaults(fields::Defaults),
     /// `added.first`: Of the first method, no word.
     AddedFirst(added::First),
     /// `loop.ask`: Ask for one of two.
@@ -675,11 +993,71 @@ impl ToServer {
             Self::FieldsDefault(_) => <fields::Default as ::amqp091_types::Method>::ID,
             Self::FieldsTryFrom(_) => <fields::TryFrom as ::amqp091_types::Method>::ID,
             Self::FieldsEncode(_) => <fields::Encode as ::amqp091_types::Method>::ID,
+            Self::FieldsDefaults(_) => <fields::Defaults as ::amqp091_types::Method>::ID,
             Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::ID,
             Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::ID,
             Self::LoopAnswer(_) => <r#loop::Answer as ::amqp091_types::Method>::ID,
             Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::ID,
             Self::PlainEmpty(_) => <plain::Empty as ::amqp091_types::Method>::ID,
+        }
+    }
+    /// All that the specification says about it.
+    #[must_use]
+    pub const fn info(&self) -> &'static ::amqp091_types::schema::MethodInfo {
+        match self {
+            Self::FieldsBits(_) => <fields::Bits as ::amqp091_types::Method>::INFO,
+            Self::FieldsEight(_) => <fields::Eight as ::amqp091_types::Method>::INFO,
+            Self::FieldsAllTypes(_) => {
+                <fields::AllTypes as ::amqp091_types::Method>::INFO
+            }
+            Self::FieldsAllReserved(_) => {
+                <fields::AllReserved as ::amqp091_types::Method>::INFO
+            }
+            Self::FieldsReservedBetween(_) => {
+                <fields::ReservedBetween as ::amqp091_types::Method>::INFO
+            }
+            Self::FieldsNames(_) => <fields::Names as ::amqp091_types::Method>::INFO,
+            Self::FieldsOk(_) => <fields::Ok_ as ::amqp091_types::Method>::INFO,
+            Self::FieldsOption(_) => <fields::Option_ as ::amqp091_types::Method>::INFO,
+            Self::FieldsSelf(_) => <fields::Self_ as ::amqp091_types::Method>::INFO,
+            Self::FieldsDefault(_) => <fields::Default as ::amqp091_types::Method>::INFO,
+            Self::FieldsTryFrom(_) => <fields::TryFrom as ::amqp091_types::Method>::INFO,
+            Self::FieldsEncode(_) => <fields::Encode as ::amqp091_types::Method>::INFO,
+            Self::FieldsDefaults(_) => {
+                <fields::Defaults as ::amqp091_types::Method>::INFO
+            }
+            Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::INFO,
+            Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::INFO,
+            Self::LoopAnswer(_) => <r#loop::Answer as ::amqp091_types::Method>::INFO,
+            Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::INFO,
+            Self::PlainEmpty(_) => <plain::Empty as ::amqp091_types::Method>::INFO,
+        }
+    }
+    /// The method with these ids, its arguments as they are by default; `None` if there is none of it here.
+    #[must_use]
+    pub fn new(id: ::amqp091_types::MethodId) -> Option<Self> {
+        match (id.class_id, id.method_id) {
+            (10, 1) => Some(Self::FieldsBits(::core::default::Default::default())),
+            (10, 2) => Some(Self::FieldsEight(::core::default::Default::default())),
+            (10, 3) => Some(Self::FieldsAllTypes(::core::default::Default::default())),
+            (10, 4) => Some(Self::FieldsAllReserved(::core::default::Default::default())),
+            (10, 5) => {
+                Some(Self::FieldsReservedBetween(::core::default::Default::default()))
+            }
+            (10, 6) => Some(Self::FieldsNames(::core::default::Default::default())),
+            (10, 7) => Some(Self::FieldsOk(::core::default::Default::default())),
+            (10, 8) => Some(Self::FieldsOption(::core::default::Default::default())),
+            (10, 9) => Some(Self::FieldsSelf(::core::default::Default::default())),
+            (10, 11) => Some(Self::FieldsDefault(::core::default::Default::default())),
+            (10, 12) => Some(Self::FieldsTryFrom(::core::default::Default::default())),
+            (10, 13) => Some(Self::FieldsEncode(::core::default::Default::default())),
+            (10, 14) => Some(Self::FieldsDefaults(::core::default::Default::default())),
+            (15, 1) => Some(Self::AddedFirst(::core::default::Default::default())),
+            (20, 10) => Some(Self::LoopAsk(::core::default::Default::default())),
+            (20, 11) => Some(Self::LoopAnswer(::core::default::Default::default())),
+            (20, 20) => Some(Self::LoopSend(::core::default::Default::default())),
+            (300, 65535) => Some(Self::PlainEmpty(::core::default::Default::default())),
+            _ => None,
         }
     }
     /// Its name in the specification, with that of its class: `basic.publish`.
@@ -704,6 +1082,9 @@ impl ToServer {
             Self::FieldsDefault(_) => <fields::Default as ::amqp091_types::Method>::NAME,
             Self::FieldsTryFrom(_) => <fields::TryFrom as ::amqp091_types::Method>::NAME,
             Self::FieldsEncode(_) => <fields::Encode as ::amqp091_types::Method>::NAME,
+            Self::FieldsDefaults(_) => {
+                <fields::Defaults as ::amqp091_types::Method>::NAME
+            }
             Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::NAME,
             Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::NAME,
             Self::LoopAnswer(_) => <r#loop::Answer as ::amqp091_types::Method>::NAME,
@@ -747,6 +1128,9 @@ impl ToServer {
             Self::FieldsEncode(_) => {
                 <fields::Encode as ::amqp091_types::Method>::HAS_CONTENT
             }
+            Self::FieldsDefaults(_) => {
+                <fields::Defaults as ::amqp091_types::Method>::HAS_CONTENT
+            }
             Self::AddedFirst(_) => <added::First as ::amqp091_types::Method>::HAS_CONTENT,
             Self::LoopAsk(_) => <r#loop::Ask as ::amqp091_types::Method>::HAS_CONTENT,
             Self::LoopAnswer(_) => {
@@ -754,6 +1138,24 @@ impl ToServer {
             }
             Self::LoopSend(_) => <r#loop::Send as ::amqp091_types::Method>::HAS_CONTENT,
             Self::PlainEmpty(_) => <plain::Empty as ::amqp091_types::Method>::HAS_CONTENT,
+        }
+    }
+    /// Reads a method from a method frame's payload: class id, method id, arguments, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than four octets, and as [`decode`](Self::decode).
+    pub fn from_payload(payload: &[u8]) -> Result<Self, ::amqp091_types::MethodError> {
+        let mut input = ::amqp091_types::Reader::new(payload);
+        match <::amqp091_types::MethodId as ::amqp091_types::Decode>::decode(
+            &mut input,
+        ) {
+            Ok(id) => Self::decode(id, &mut input),
+            Err(source) => {
+                Err(::amqp091_types::MethodError::Number {
+                    source,
+                })
+            }
         }
     }
     /// Reads the arguments of the method with these ids, and nothing may be left over.
@@ -778,12 +1180,105 @@ impl ToServer {
             (10, 11) => arguments(id, input, Self::FieldsDefault),
             (10, 12) => arguments(id, input, Self::FieldsTryFrom),
             (10, 13) => arguments(id, input, Self::FieldsEncode),
+            (10, 14) => arguments(id, input, Self::FieldsDefaults),
             (15, 1) => arguments(id, input, Self::AddedFirst),
             (20, 10) => arguments(id, input, Self::LoopAsk),
             (20, 11) => arguments(id, input, Self::LoopAnswer),
             (20, 20) => arguments(id, input, Self::LoopSend),
             (300, 65535) => arguments(id, input, Self::PlainEmpty),
             _ => Err(refused(id)),
+        }
+    }
+}
+/// The fields of the method that it is.
+impl ::amqp091_types::Reflect for ToServer {
+    fn name(&self) -> &'static str {
+        Self::name(self)
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.info().fields
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::FieldsBits(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsEight(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsAllTypes(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsAllReserved(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsReservedBetween(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsNames(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsOk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsOption(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsSelf(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsDefault(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsTryFrom(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsEncode(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::FieldsDefaults(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::AddedFirst(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAsk(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopAnswer(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::LoopSend(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+            Self::PlainEmpty(method) => {
+                ::amqp091_types::Reflect::field_mut_at(method, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::FieldsBits(method) => method,
+            Self::FieldsEight(method) => method,
+            Self::FieldsAllTypes(method) => method,
+            Self::FieldsAllReserved(method) => method,
+            Self::FieldsReservedBetween(method) => method,
+            Self::FieldsNames(method) => method,
+            Self::FieldsOk(method) => method,
+            Self::FieldsOption(method) => method,
+            Self::FieldsSelf(method) => method,
+            Self::FieldsDefault(method) => method,
+            Self::FieldsTryFrom(method) => method,
+            Self::FieldsEncode(method) => method,
+            Self::FieldsDefaults(method) => method,
+            Self::AddedFirst(method) => method,
+            Self::LoopAsk(method) => method,
+            Self::LoopAnswer(method) => method,
+            Self::LoopSend(method) => method,
+            Self::PlainEmpty(method) => method,
         }
     }
 }
@@ -807,6 +1302,7 @@ impl ::amqp091_types::Encode for ToServer {
             Self::FieldsDefault(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::FieldsTryFrom(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::FieldsEncode(method) => ::amqp091_types::Encode::encoded_len(method),
+            Self::FieldsDefaults(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::AddedFirst(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::LoopAsk(method) => ::amqp091_types::Encode::encoded_len(method),
             Self::LoopAnswer(method) => ::amqp091_types::Encode::encoded_len(method),
@@ -835,6 +1331,7 @@ impl ::amqp091_types::Encode for ToServer {
             Self::FieldsDefault(method) => ::amqp091_types::Encode::encode(method, out),
             Self::FieldsTryFrom(method) => ::amqp091_types::Encode::encode(method, out),
             Self::FieldsEncode(method) => ::amqp091_types::Encode::encode(method, out),
+            Self::FieldsDefaults(method) => ::amqp091_types::Encode::encode(method, out),
             Self::AddedFirst(method) => ::amqp091_types::Encode::encode(method, out),
             Self::LoopAsk(method) => ::amqp091_types::Encode::encode(method, out),
             Self::LoopAnswer(method) => ::amqp091_types::Encode::encode(method, out),
@@ -903,6 +1400,11 @@ impl From<fields::Encode> for ToServer {
         Self::FieldsEncode(method)
     }
 }
+impl From<fields::Defaults> for ToServer {
+    fn from(method: fields::Defaults) -> Self {
+        Self::FieldsDefaults(method)
+    }
+}
 impl From<added::First> for ToServer {
     fn from(method: added::First) -> Self {
         Self::AddedFirst(method)
@@ -957,6 +1459,7 @@ impl From<ToServer> for AnyMethod {
             ToServer::FieldsDefault(method) => Self::FieldsDefault(method),
             ToServer::FieldsTryFrom(method) => Self::FieldsTryFrom(method),
             ToServer::FieldsEncode(method) => Self::FieldsEncode(method),
+            ToServer::FieldsDefaults(method) => Self::FieldsDefaults(method),
             ToServer::AddedFirst(method) => Self::AddedFirst(method),
             ToServer::LoopAsk(method) => Self::LoopAsk(method),
             ToServer::LoopAnswer(method) => Self::LoopAnswer(method),
@@ -1095,6 +1598,16 @@ impl TryFrom<AnyMethod> for fields::Encode {
         }
     }
 }
+impl TryFrom<AnyMethod> for fields::Defaults {
+    /// The method that was another one.
+    type Error = AnyMethod;
+    fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
+        match method {
+            AnyMethod::FieldsDefaults(method) => Ok(method),
+            other => Err(other),
+        }
+    }
+}
 impl TryFrom<AnyMethod> for added::First {
     /// The method that was another one.
     type Error = AnyMethod;
@@ -1182,6 +1695,7 @@ pub const fn method_name(id: ::amqp091_types::MethodId) -> Option<&'static str> 
         (10, 11) => Some("fields.default"),
         (10, 12) => Some("fields.try-from"),
         (10, 13) => Some("fields.encode"),
+        (10, 14) => Some("fields.defaults"),
         (15, 1) => Some("added.first"),
         (20, 10) => Some("loop.ask"),
         (20, 11) => Some("loop.answer"),
@@ -1231,6 +1745,152 @@ fn refused(id: ::amqp091_types::MethodId) -> ::amqp091_types::MethodError {
         }
     }
 }
+::amqp091_types::__serde_protocol!(CLASSES, ReplyCode, AnyMethod, ToClient, ToServer);
+/// The content properties of any class that has some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnyProperties {
+    /// Those of `loop`.
+    Loop(r#loop::Properties),
+}
+impl AnyProperties {
+    /// Reads the properties of that class: flags and values, and nothing may be left over.
+    ///
+    /// # Errors
+    ///
+    /// If the class has no properties, or if they are malformed. It concerns one message, whoever sent it.
+    pub fn decode(
+        class_id: u16,
+        octets: &[u8],
+    ) -> Result<Self, ::amqp091_types::PropertiesError> {
+        let properties = match class_id {
+            r#loop::CLASS_ID => {
+                <r#loop::Properties as ::amqp091_types::Decode>::decode_all(octets)
+                    .map(Self::Loop)
+            }
+            _ => {
+                Err(
+                    ::amqp091_types::DecodeError::new(
+                        "class-id",
+                        0,
+                        ::amqp091_types::DecodeReason::NoProperties {
+                            class_id,
+                        },
+                    ),
+                )
+            }
+        };
+        properties.map_err(::amqp091_types::PropertiesError::from)
+    }
+    /// The class whose properties they are.
+    #[must_use]
+    pub const fn class(&self) -> &'static ::amqp091_types::schema::ClassInfo {
+        match self {
+            Self::Loop(_) => r#loop::CLASS,
+        }
+    }
+}
+/// The properties of the class that it is.
+impl ::amqp091_types::Reflect for AnyProperties {
+    fn name(&self) -> &'static str {
+        self.as_reflect().name()
+    }
+    fn schema(&self) -> &'static [::amqp091_types::schema::FieldInfo] {
+        self.class().properties
+    }
+    fn field_at(&self, index: usize) -> Option<::amqp091_types::FieldRef<'_>> {
+        self.as_reflect().field_at(index)
+    }
+    fn field_mut_at(&mut self, index: usize) -> Option<::amqp091_types::FieldMut<'_>> {
+        match self {
+            Self::Loop(properties) => {
+                ::amqp091_types::Reflect::field_mut_at(properties, index)
+            }
+        }
+    }
+    fn as_reflect(&self) -> &dyn ::amqp091_types::Reflect {
+        match self {
+            Self::Loop(properties) => properties,
+        }
+    }
+}
+/// The flags, then the values.
+impl ::amqp091_types::Encode for AnyProperties {
+    fn encoded_len(&self) -> usize {
+        match self {
+            Self::Loop(properties) => ::amqp091_types::Encode::encoded_len(properties),
+        }
+    }
+    fn encode(
+        &self,
+        out: &mut ::amqp091_types::Writer<'_>,
+    ) -> Result<(), ::amqp091_types::EncodeError> {
+        match self {
+            Self::Loop(properties) => ::amqp091_types::Encode::encode(properties, out),
+        }
+    }
+}
+impl From<r#loop::Properties> for AnyProperties {
+    fn from(properties: r#loop::Properties) -> Self {
+        Self::Loop(properties)
+    }
+}
+/// All classes by number: with their methods and fields, what the specification says as data.
+pub const CLASSES: &[&::amqp091_types::schema::ClassInfo] = &[
+    fields::CLASS,
+    added::CLASS,
+    r#loop::CLASS,
+    plain::CLASS,
+    core::CLASS,
+];
+/// All named types of fields, in the order of the specification.
+pub const DOMAINS: &[::amqp091_types::schema::DomainInfo] = {
+    #[allow(unused_imports, reason = "there may be no domains")]
+    use ::amqp091_types as wire;
+    &[
+        wire::schema::DomainInfo::new("bit", wire::schema::WireType::Bit)
+            .with_label("single bit"),
+        wire::schema::DomainInfo::new("octet", wire::schema::WireType::Octet),
+        wire::schema::DomainInfo::new("short", wire::schema::WireType::Short),
+        wire::schema::DomainInfo::new("long", wire::schema::WireType::Long),
+        wire::schema::DomainInfo::new("longlong", wire::schema::WireType::LongLong),
+        wire::schema::DomainInfo::new("shortstr", wire::schema::WireType::ShortStr),
+        wire::schema::DomainInfo::new("longstr", wire::schema::WireType::LongStr),
+        wire::schema::DomainInfo::new("timestamp", wire::schema::WireType::Timestamp),
+        wire::schema::DomainInfo::new("table", wire::schema::WireType::Table),
+        wire::schema::DomainInfo::new("reply-code", wire::schema::WireType::Short)
+            .with_label("reply code"),
+        wire::schema::DomainInfo::new("thing-name", wire::schema::WireType::ShortStr)
+            .with_label("name of a thing")
+            .with_rules(
+                &[
+                    wire::schema::Rule::NotNull,
+                    wire::schema::Rule::MaxLength(127),
+                    wire::schema::Rule::Pattern(
+                        &wire::schema::Pattern::new(
+                            "^[a-z`]*$",
+                            [0x0, 0x7FFFFFF00000000, 0x0, 0x0],
+                        ),
+                    ),
+                ],
+            ),
+        wire::schema::DomainInfo::new("added-domain", wire::schema::WireType::LongStr)
+            .with_label("a domain of the overlay"),
+    ]
+};
+/// What the specification says about the method with these ids; `None` if it has no such method.
+#[must_use]
+pub fn method_info(
+    id: ::amqp091_types::MethodId,
+) -> Option<&'static ::amqp091_types::schema::MethodInfo> {
+    let class = CLASSES.iter().find(|class| class.id == id.class_id)?;
+    class.methods.iter().find(|method| method.id == id).copied()
+}
+/// What the specification says about the method of that name, `basic.publish`; `None` if it has no such method.
+#[must_use]
+pub fn method_named(name: &str) -> Option<&'static ::amqp091_types::schema::MethodInfo> {
+    let mut methods = CLASSES.iter().flat_map(|class| class.methods);
+    methods.find(|method| method.name == name).copied()
+}
 /// Fields of all sorts.
 ///
 /// Class 10; sent on channel 0.
@@ -1238,6 +1898,30 @@ pub mod fields {
     use ::amqp091_types as wire;
     /// The class id of `fields` on the wire.
     pub const CLASS_ID: u16 = 10;
+    /// What the specification says about `fields`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "fields",
+        )
+        .with_label("fields of all sorts")
+        .with_methods(
+            &[
+                <Bits as wire::Method>::INFO,
+                <Eight as wire::Method>::INFO,
+                <AllTypes as wire::Method>::INFO,
+                <AllReserved as wire::Method>::INFO,
+                <ReservedBetween as wire::Method>::INFO,
+                <Names as wire::Method>::INFO,
+                <Ok_ as wire::Method>::INFO,
+                <Option_ as wire::Method>::INFO,
+                <Self_ as wire::Method>::INFO,
+                <OkOk as wire::Method>::INFO,
+                <Default as wire::Method>::INFO,
+                <TryFrom as wire::Method>::INFO,
+                <Encode as wire::Method>::INFO,
+                <Defaults as wire::Method>::INFO,
+            ],
+        );
     /// Eleven bits, then two, then one.
     ///
     /// Class 10, method 1; sent by the client.
@@ -1277,11 +1961,121 @@ pub mod fields {
         pub bit_14: bool,
     }
     impl wire::Method for Bits {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 1);
-        const NAME: &'static str = "fields.bits";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 1),
+                "fields.bits",
+                wire::SentBy::Client,
+            )
+            .with_label("eleven bits, then two, then one")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("bit-1", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-2", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-3", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-4", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-5", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-6", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-7", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-8", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-9", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-10", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-11", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "between",
+                            wire::schema::WireType::Octet,
+                        )
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("bit-12", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-13", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "between-too",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_domain("short"),
+                    wire::schema::FieldInfo::new("bit-14", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Bits {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Bit(self.bit_1)),
+                1 => Some(wire::FieldRef::Bit(self.bit_2)),
+                2 => Some(wire::FieldRef::Bit(self.bit_3)),
+                3 => Some(wire::FieldRef::Bit(self.bit_4)),
+                4 => Some(wire::FieldRef::Bit(self.bit_5)),
+                5 => Some(wire::FieldRef::Bit(self.bit_6)),
+                6 => Some(wire::FieldRef::Bit(self.bit_7)),
+                7 => Some(wire::FieldRef::Bit(self.bit_8)),
+                8 => Some(wire::FieldRef::Bit(self.bit_9)),
+                9 => Some(wire::FieldRef::Bit(self.bit_10)),
+                10 => Some(wire::FieldRef::Bit(self.bit_11)),
+                11 => Some(wire::FieldRef::Octet(self.between)),
+                12 => Some(wire::FieldRef::Bit(self.bit_12)),
+                13 => Some(wire::FieldRef::Bit(self.bit_13)),
+                14 => Some(wire::FieldRef::Short(self.between_too)),
+                15 => Some(wire::FieldRef::Bit(self.bit_14)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Bit(&mut self.bit_1)),
+                1 => Some(wire::FieldMut::Bit(&mut self.bit_2)),
+                2 => Some(wire::FieldMut::Bit(&mut self.bit_3)),
+                3 => Some(wire::FieldMut::Bit(&mut self.bit_4)),
+                4 => Some(wire::FieldMut::Bit(&mut self.bit_5)),
+                5 => Some(wire::FieldMut::Bit(&mut self.bit_6)),
+                6 => Some(wire::FieldMut::Bit(&mut self.bit_7)),
+                7 => Some(wire::FieldMut::Bit(&mut self.bit_8)),
+                8 => Some(wire::FieldMut::Bit(&mut self.bit_9)),
+                9 => Some(wire::FieldMut::Bit(&mut self.bit_10)),
+                10 => Some(wire::FieldMut::Bit(&mut self.bit_11)),
+                11 => Some(wire::FieldMut::Octet(&mut self.between)),
+                12 => Some(wire::FieldMut::Bit(&mut self.bit_12)),
+                13 => Some(wire::FieldMut::Bit(&mut self.bit_13)),
+                14 => Some(wire::FieldMut::Short(&mut self.between_too)),
+                15 => Some(wire::FieldMut::Bit(&mut self.bit_14)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Bits {
         #[inline]
@@ -1338,6 +2132,7 @@ pub mod fields {
             })
         }
     }
+    wire::__serde_method!(Bits);
     /// Eight bits fill an octet.
     ///
     /// Class 10, method 2; sent by the client.
@@ -1361,11 +2156,77 @@ pub mod fields {
         pub bit_8: bool,
     }
     impl wire::Method for Eight {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 2);
-        const NAME: &'static str = "fields.eight";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 2),
+                "fields.eight",
+                wire::SentBy::Client,
+            )
+            .with_label("eight bits fill an octet")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("bit-1", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-2", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-3", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-4", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-5", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-6", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-7", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("bit-8", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Eight {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Bit(self.bit_1)),
+                1 => Some(wire::FieldRef::Bit(self.bit_2)),
+                2 => Some(wire::FieldRef::Bit(self.bit_3)),
+                3 => Some(wire::FieldRef::Bit(self.bit_4)),
+                4 => Some(wire::FieldRef::Bit(self.bit_5)),
+                5 => Some(wire::FieldRef::Bit(self.bit_6)),
+                6 => Some(wire::FieldRef::Bit(self.bit_7)),
+                7 => Some(wire::FieldRef::Bit(self.bit_8)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Bit(&mut self.bit_1)),
+                1 => Some(wire::FieldMut::Bit(&mut self.bit_2)),
+                2 => Some(wire::FieldMut::Bit(&mut self.bit_3)),
+                3 => Some(wire::FieldMut::Bit(&mut self.bit_4)),
+                4 => Some(wire::FieldMut::Bit(&mut self.bit_5)),
+                5 => Some(wire::FieldMut::Bit(&mut self.bit_6)),
+                6 => Some(wire::FieldMut::Bit(&mut self.bit_7)),
+                7 => Some(wire::FieldMut::Bit(&mut self.bit_8)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Eight {
         #[inline]
@@ -1404,6 +2265,7 @@ pub mod fields {
             })
         }
     }
+    wire::__serde_method!(Eight);
     /// Every type.
     ///
     /// Class 10, method 3; sent by the client.
@@ -1429,11 +2291,84 @@ pub mod fields {
         pub bit: bool,
     }
     impl wire::Method for AllTypes {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 3);
-        const NAME: &'static str = "fields.all-types";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 3),
+                "fields.all-types",
+                wire::SentBy::Client,
+            )
+            .with_label("every type")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("octet", wire::schema::WireType::Octet)
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("short", wire::schema::WireType::Short)
+                        .with_domain("short"),
+                    wire::schema::FieldInfo::new("long", wire::schema::WireType::Long)
+                        .with_domain("long"),
+                    wire::schema::FieldInfo::new(
+                            "longlong",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_domain("longlong"),
+                    wire::schema::FieldInfo::new(
+                            "shortstr",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_domain("shortstr"),
+                    wire::schema::FieldInfo::new(
+                            "longstr",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_domain("longstr"),
+                    wire::schema::FieldInfo::new(
+                            "timestamp",
+                            wire::schema::WireType::Timestamp,
+                        )
+                        .with_domain("timestamp"),
+                    wire::schema::FieldInfo::new("table", wire::schema::WireType::Table)
+                        .with_domain("table"),
+                    wire::schema::FieldInfo::new("bit", wire::schema::WireType::Bit),
+                ],
+            );
+    }
+    impl wire::Reflect for AllTypes {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Octet(self.octet)),
+                1 => Some(wire::FieldRef::Short(self.short)),
+                2 => Some(wire::FieldRef::Long(self.long)),
+                3 => Some(wire::FieldRef::LongLong(self.longlong)),
+                4 => Some(wire::FieldRef::ShortStr(&self.shortstr)),
+                5 => Some(wire::FieldRef::LongStr(&self.longstr)),
+                6 => Some(wire::FieldRef::Timestamp(self.timestamp)),
+                7 => Some(wire::FieldRef::Table(&self.table)),
+                8 => Some(wire::FieldRef::Bit(self.bit)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Octet(&mut self.octet)),
+                1 => Some(wire::FieldMut::Short(&mut self.short)),
+                2 => Some(wire::FieldMut::Long(&mut self.long)),
+                3 => Some(wire::FieldMut::LongLong(&mut self.longlong)),
+                4 => Some(wire::FieldMut::ShortStr(&mut self.shortstr)),
+                5 => Some(wire::FieldMut::LongStr(&mut self.longstr)),
+                6 => Some(wire::FieldMut::Timestamp(&mut self.timestamp)),
+                7 => Some(wire::FieldMut::Table(&mut self.table)),
+                8 => Some(wire::FieldMut::Bit(&mut self.bit)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for AllTypes {
         #[inline]
@@ -1481,17 +2416,87 @@ pub mod fields {
             })
         }
     }
+    wire::__serde_method!(AllTypes);
     /// Every type, reserved.
     ///
     /// Class 10, method 4; sent by the client.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct AllReserved;
     impl wire::Method for AllReserved {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 4);
-        const NAME: &'static str = "fields.all-reserved";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 4),
+                "fields.all-reserved",
+                wire::SentBy::Client,
+            )
+            .with_label("every type, reserved")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Octet,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-2",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-3",
+                            wire::schema::WireType::Long,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-4",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-5",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-6",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-7",
+                            wire::schema::WireType::Timestamp,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-8",
+                            wire::schema::WireType::Table,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new(
+                            "reserved-9",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_reserved(),
+                ],
+            );
+    }
+    impl wire::Reflect for AllReserved {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for AllReserved {
         #[inline]
@@ -1527,6 +2532,7 @@ pub mod fields {
             Ok(Self)
         }
     }
+    wire::__serde_method!(AllReserved);
     /// Reserved bits keep their places.
     ///
     /// Class 10, method 5; sent by the client.
@@ -1551,11 +2557,83 @@ pub mod fields {
         pub reserved_3: bool,
     }
     impl wire::Method for ReservedBetween {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 5);
-        const NAME: &'static str = "fields.reserved-between";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 5),
+                "fields.reserved-between",
+                wire::SentBy::Client,
+            )
+            .with_label("reserved bits keep their places")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new("first", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "reserved-2",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_reserved(),
+                    wire::schema::FieldInfo::new("second", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new(
+                            "name",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("name of a thing")
+                        .with_domain("thing-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::NotNull,
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-z`]*$",
+                                        [0x0, 0x7FFFFFF00000000, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                    wire::schema::FieldInfo::new(
+                        "reserved-3",
+                        wire::schema::WireType::Bit,
+                    ),
+                ],
+            );
+    }
+    impl wire::Reflect for ReservedBetween {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                1 => Some(wire::FieldRef::Bit(self.first)),
+                3 => Some(wire::FieldRef::Bit(self.second)),
+                4 => Some(wire::FieldRef::ShortStr(&self.name)),
+                5 => Some(wire::FieldRef::Bit(self.reserved_3)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                1 => Some(wire::FieldMut::Bit(&mut self.first)),
+                3 => Some(wire::FieldMut::Bit(&mut self.second)),
+                4 => Some(wire::FieldMut::ShortStr(&mut self.name)),
+                5 => Some(wire::FieldMut::Bit(&mut self.reserved_3)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for ReservedBetween {
         #[inline]
@@ -1585,6 +2663,7 @@ pub mod fields {
             })
         }
     }
+    wire::__serde_method!(ReservedBetween);
     /// Names that are taken.
     ///
     /// Class 10, method 6; sent by the client.
@@ -1606,11 +2685,66 @@ pub mod fields {
         pub no_wait: bool,
     }
     impl wire::Method for Names {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 6);
-        const NAME: &'static str = "fields.names";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 6),
+                "fields.names",
+                wire::SentBy::Client,
+            )
+            .with_label("names that are taken")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("type", wire::schema::WireType::Octet)
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("gen", wire::schema::WireType::Octet)
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("self", wire::schema::WireType::Octet)
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("input", wire::schema::WireType::Octet)
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("out", wire::schema::WireType::Octet)
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("flags", wire::schema::WireType::Octet)
+                        .with_domain("octet"),
+                    wire::schema::FieldInfo::new("nowait", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                ],
+            );
+    }
+    impl wire::Reflect for Names {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Octet(self.r#type)),
+                1 => Some(wire::FieldRef::Octet(self.r#gen)),
+                2 => Some(wire::FieldRef::Octet(self.self_)),
+                3 => Some(wire::FieldRef::Octet(self.input)),
+                4 => Some(wire::FieldRef::Octet(self.out)),
+                5 => Some(wire::FieldRef::Octet(self.flags)),
+                6 => Some(wire::FieldRef::Bit(self.no_wait)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Octet(&mut self.r#type)),
+                1 => Some(wire::FieldMut::Octet(&mut self.r#gen)),
+                2 => Some(wire::FieldMut::Octet(&mut self.self_)),
+                3 => Some(wire::FieldMut::Octet(&mut self.input)),
+                4 => Some(wire::FieldMut::Octet(&mut self.out)),
+                5 => Some(wire::FieldMut::Octet(&mut self.flags)),
+                6 => Some(wire::FieldMut::Bit(&mut self.no_wait)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Names {
         #[inline]
@@ -1650,17 +2784,38 @@ pub mod fields {
             })
         }
     }
+    wire::__serde_method!(Names);
     /// Would be the one of the prelude.
     ///
     /// Class 10, method 7; sent by the client.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Ok_;
     impl wire::Method for Ok_ {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 7);
-        const NAME: &'static str = "fields.ok";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 7),
+                "fields.ok",
+                wire::SentBy::Client,
+            )
+            .with_label("would be the one of the prelude");
+    }
+    impl wire::Reflect for Ok_ {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Ok_ {
         #[inline]
@@ -1680,17 +2835,37 @@ pub mod fields {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Ok_);
     /// The method `fields.option`.
     ///
     /// Class 10, method 8; sent by the client.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Option_;
     impl wire::Method for Option_ {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 8);
-        const NAME: &'static str = "fields.option";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+            wire::MethodId::new(CLASS_ID, 8),
+            "fields.option",
+            wire::SentBy::Client,
+        );
+    }
+    impl wire::Reflect for Option_ {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Option_ {
         #[inline]
@@ -1710,17 +2885,39 @@ pub mod fields {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Option_);
     /// The method `fields.self`.
     ///
     /// Class 10, method 9; sent by the client; answered by [`OkOk`].
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Self_;
     impl wire::Method for Self_ {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 9);
-        const NAME: &'static str = "fields.self";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 9),
+                "fields.self",
+                wire::SentBy::Client,
+            )
+            .with_synchronous()
+            .with_replies(&[<OkOk as wire::Method>::ID]);
+    }
+    impl wire::Reflect for Self_ {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Self_ {
         #[inline]
@@ -1740,17 +2937,38 @@ pub mod fields {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Self_);
     /// The method `fields.ok-ok`.
     ///
     /// Class 10, method 10; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct OkOk;
     impl wire::Method for OkOk {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "fields.ok-ok";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "fields.ok-ok",
+                wire::SentBy::Server,
+            )
+            .with_synchronous();
+    }
+    impl wire::Reflect for OkOk {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for OkOk {
         #[inline]
@@ -1770,17 +2988,37 @@ pub mod fields {
             Ok(Self)
         }
     }
+    wire::__serde_method!(OkOk);
     /// The method `fields.default`.
     ///
     /// Class 10, method 11; sent by the client.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Default;
     impl wire::Method for Default {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "fields.default";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+            wire::MethodId::new(CLASS_ID, 11),
+            "fields.default",
+            wire::SentBy::Client,
+        );
+    }
+    impl wire::Reflect for Default {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Default {
         #[inline]
@@ -1800,17 +3038,37 @@ pub mod fields {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Default);
     /// The method `fields.try-from`.
     ///
     /// Class 10, method 12; sent by the client.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct TryFrom;
     impl wire::Method for TryFrom {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 12);
-        const NAME: &'static str = "fields.try-from";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+            wire::MethodId::new(CLASS_ID, 12),
+            "fields.try-from",
+            wire::SentBy::Client,
+        );
+    }
+    impl wire::Reflect for TryFrom {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for TryFrom {
         #[inline]
@@ -1830,6 +3088,7 @@ pub mod fields {
             Ok(Self)
         }
     }
+    wire::__serde_method!(TryFrom);
     /// The method `fields.encode`.
     ///
     /// Class 10, method 13; sent by the client.
@@ -1839,11 +3098,43 @@ pub mod fields {
         pub short_str: wire::ShortStr,
     }
     impl wire::Method for Encode {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 13);
-        const NAME: &'static str = "fields.encode";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 13),
+                "fields.encode",
+                wire::SentBy::Client,
+            )
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "short-str",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_domain("shortstr"),
+                ],
+            );
+    }
+    impl wire::Reflect for Encode {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.short_str)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.short_str)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Encode {
         #[inline]
@@ -1863,6 +3154,229 @@ pub mod fields {
             Ok(Self { short_str })
         }
     }
+    wire::__serde_method!(Encode);
+    /// Every type with a default.
+    ///
+    /// Class 10, method 14; sent by the client.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct Defaults {
+        /// The field `octet` of `fields.defaults`.
+        ///
+        /// The specification asserts, and this type doesn't enforce: 1, 2 or 255.
+        pub octet: u8,
+        /// The field `short` of `fields.defaults`.
+        pub short: u16,
+        /// The field `long` of `fields.defaults`.
+        pub long: u32,
+        /// The field `longlong` of `fields.defaults`.
+        pub longlong: u64,
+        /// The field `shortstr` of `fields.defaults`.
+        pub shortstr: wire::ShortStr,
+        /// The field `longstr` of `fields.defaults`.
+        pub longstr: wire::LongStr,
+        /// The field `timestamp` of `fields.defaults`.
+        pub timestamp: wire::Timestamp,
+        /// The field `table` of `fields.defaults`.
+        pub table: wire::FieldTable,
+        /// Single bit.
+        pub bit: bool,
+        /// Single bit.
+        pub zero: bool,
+        /// Reply code.
+        pub code: super::ReplyCode,
+    }
+    impl ::core::default::Default for Defaults {
+        /// Zero and empty, but `octet` is 255, `short` is 2, `long` is 3, `longlong` is 18446744073709551615, `shortstr` is "a "text"", `longstr` is "text", `timestamp` is 5, `bit` is true, `code` is 310.
+        fn default() -> Self {
+            Self {
+                octet: 255,
+                short: 2,
+                long: 3,
+                longlong: 18446744073709551615,
+                shortstr: wire::ShortStr::from_static("a \"text\""),
+                longstr: wire::LongStr::from_static("text"),
+                timestamp: wire::Timestamp(5),
+                table: ::core::default::Default::default(),
+                bit: true,
+                zero: ::core::default::Default::default(),
+                code: super::ReplyCode(310),
+            }
+        }
+    }
+    /// Without the credentials.
+    impl ::core::fmt::Debug for Defaults {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Defaults")
+                .field("octet", &self.octet)
+                .field("short", &self.short)
+                .field("long", &self.long)
+                .field("longlong", &self.longlong)
+                .field("shortstr", &self.shortstr)
+                .field("longstr", &format_args!("(hidden)"))
+                .field("timestamp", &self.timestamp)
+                .field("table", &self.table)
+                .field("bit", &self.bit)
+                .field("zero", &self.zero)
+                .field("code", &self.code)
+                .finish()
+        }
+    }
+    impl wire::Method for Defaults {
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 14),
+                "fields.defaults",
+                wire::SentBy::Client,
+            )
+            .with_label("every type with a default")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("octet", wire::schema::WireType::Octet)
+                        .with_domain("octet")
+                        .with_default(wire::schema::FieldDefault::Number(255))
+                        .with_rules(&[wire::schema::Rule::Among(&[1, 2, 255])]),
+                    wire::schema::FieldInfo::new("short", wire::schema::WireType::Short)
+                        .with_domain("short")
+                        .with_default(wire::schema::FieldDefault::Number(2)),
+                    wire::schema::FieldInfo::new("long", wire::schema::WireType::Long)
+                        .with_domain("long")
+                        .with_default(wire::schema::FieldDefault::Number(3)),
+                    wire::schema::FieldInfo::new(
+                            "longlong",
+                            wire::schema::WireType::LongLong,
+                        )
+                        .with_domain("longlong")
+                        .with_default(
+                            wire::schema::FieldDefault::Number(18446744073709551615),
+                        ),
+                    wire::schema::FieldInfo::new(
+                            "shortstr",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_domain("shortstr")
+                        .with_default(wire::schema::FieldDefault::Text("a \"text\"")),
+                    wire::schema::FieldInfo::new(
+                            "longstr",
+                            wire::schema::WireType::LongStr,
+                        )
+                        .with_domain("longstr")
+                        .with_secret()
+                        .with_default(wire::schema::FieldDefault::Text("text")),
+                    wire::schema::FieldInfo::new(
+                            "timestamp",
+                            wire::schema::WireType::Timestamp,
+                        )
+                        .with_domain("timestamp")
+                        .with_default(wire::schema::FieldDefault::Number(5)),
+                    wire::schema::FieldInfo::new("table", wire::schema::WireType::Table)
+                        .with_domain("table"),
+                    wire::schema::FieldInfo::new("bit", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit")
+                        .with_default(wire::schema::FieldDefault::True),
+                    wire::schema::FieldInfo::new("zero", wire::schema::WireType::Bit)
+                        .with_label("single bit")
+                        .with_domain("bit"),
+                    wire::schema::FieldInfo::new("code", wire::schema::WireType::Short)
+                        .with_label("reply code")
+                        .with_domain("reply-code")
+                        .with_default(wire::schema::FieldDefault::Number(310)),
+                ],
+            );
+    }
+    impl wire::Reflect for Defaults {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Octet(self.octet)),
+                1 => Some(wire::FieldRef::Short(self.short)),
+                2 => Some(wire::FieldRef::Long(self.long)),
+                3 => Some(wire::FieldRef::LongLong(self.longlong)),
+                4 => Some(wire::FieldRef::ShortStr(&self.shortstr)),
+                5 => Some(wire::FieldRef::LongStr(&self.longstr)),
+                6 => Some(wire::FieldRef::Timestamp(self.timestamp)),
+                7 => Some(wire::FieldRef::Table(&self.table)),
+                8 => Some(wire::FieldRef::Bit(self.bit)),
+                9 => Some(wire::FieldRef::Bit(self.zero)),
+                10 => Some(wire::FieldRef::Short(self.code.0)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Octet(&mut self.octet)),
+                1 => Some(wire::FieldMut::Short(&mut self.short)),
+                2 => Some(wire::FieldMut::Long(&mut self.long)),
+                3 => Some(wire::FieldMut::LongLong(&mut self.longlong)),
+                4 => Some(wire::FieldMut::ShortStr(&mut self.shortstr)),
+                5 => Some(wire::FieldMut::LongStr(&mut self.longstr)),
+                6 => Some(wire::FieldMut::Timestamp(&mut self.timestamp)),
+                7 => Some(wire::FieldMut::Table(&mut self.table)),
+                8 => Some(wire::FieldMut::Bit(&mut self.bit)),
+                9 => Some(wire::FieldMut::Bit(&mut self.zero)),
+                10 => Some(wire::FieldMut::Short(&mut self.code.0)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
+    }
+    impl wire::Encode for Defaults {
+        #[inline]
+        fn encoded_len(&self) -> usize {
+            26 + wire::Encode::encoded_len(&self.shortstr)
+                + wire::Encode::encoded_len(&self.longstr)
+                + wire::Encode::encoded_len(&self.table)
+        }
+        #[inline]
+        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+            out.u8(self.octet);
+            out.u16(self.short);
+            out.u32(self.long);
+            out.u64(self.longlong);
+            out.short_str(&self.shortstr);
+            out.long_str(&self.longstr, "fields.defaults.longstr")?;
+            out.timestamp(self.timestamp);
+            out.table(&self.table, "fields.defaults.table")?;
+            out.bits([self.bit, self.zero]);
+            out.u16(self.code.0);
+            Ok(())
+        }
+    }
+    impl wire::Decode for Defaults {
+        #[inline(always)]
+        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+            let octet = input.u8("fields.defaults.octet")?;
+            let short = input.u16("fields.defaults.short")?;
+            let long = input.u32("fields.defaults.long")?;
+            let longlong = input.u64("fields.defaults.longlong")?;
+            let shortstr = input.short_str("fields.defaults.shortstr")?;
+            let longstr = input.long_str("fields.defaults.longstr")?;
+            let timestamp = input.timestamp("fields.defaults.timestamp")?;
+            let table = input.table("fields.defaults.table")?;
+            let [bit, zero] = input.bits("fields.defaults.bit")?;
+            let code = super::ReplyCode(input.u16("fields.defaults.code")?);
+            Ok(Self {
+                octet,
+                short,
+                long,
+                longlong,
+                shortstr,
+                longstr,
+                timestamp,
+                table,
+                bit,
+                zero,
+                code,
+            })
+        }
+    }
+    wire::__serde_method!(Defaults);
     impl wire::Request for Self_ {
         type Reply = OkOk;
     }
@@ -1887,6 +3401,13 @@ pub mod added {
     use ::amqp091_types as wire;
     /// The class id of `added` on the wire.
     pub const CLASS_ID: u16 = 15;
+    /// What the specification says about `added`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "added",
+        )
+        .with_label("a class of the overlay")
+        .with_methods(&[<First as wire::Method>::INFO]);
     /// Of the first method, no word.
     ///
     /// Class 15, method 1; sent by the client.
@@ -1896,11 +3417,42 @@ pub mod added {
         pub name: wire::LongStr,
     }
     impl wire::Method for First {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 1);
-        const NAME: &'static str = "added.first";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 1),
+                "added.first",
+                wire::SentBy::Client,
+            )
+            .with_label("of the first method, no word")
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("name", wire::schema::WireType::LongStr)
+                        .with_label("a domain of the overlay")
+                        .with_domain("added-domain"),
+                ],
+            );
+    }
+    impl wire::Reflect for First {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::LongStr(&self.name)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::LongStr(&mut self.name)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for First {
         #[inline]
@@ -1920,6 +3472,7 @@ pub mod added {
             Ok(Self { name })
         }
     }
+    wire::__serde_method!(First);
 }
 /// A class with content.
 ///
@@ -1949,6 +3502,85 @@ pub mod r#loop {
     use ::amqp091_types as wire;
     /// The class id of `loop` on the wire.
     pub const CLASS_ID: u16 = 20;
+    /// What the specification says about `loop`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "loop",
+        )
+        .with_label("a class with content")
+        .with_methods(
+            &[
+                <Ask as wire::Method>::INFO,
+                <Answer as wire::Method>::INFO,
+                <NoAnswer as wire::Method>::INFO,
+                <Added as wire::Method>::INFO,
+                <Send as wire::Method>::INFO,
+            ],
+        )
+        .with_properties(
+            &[
+                wire::schema::FieldInfo::new("type", wire::schema::WireType::ShortStr)
+                    .with_label("a keyword")
+                    .with_domain("thing-name")
+                    .with_rules(
+                        &[
+                            wire::schema::Rule::NotNull,
+                            wire::schema::Rule::MaxLength(127),
+                            wire::schema::Rule::Pattern(
+                                &wire::schema::Pattern::new(
+                                    "^[a-z`]*$",
+                                    [0x0, 0x7FFFFFF00000000, 0x0, 0x0],
+                                ),
+                            ),
+                        ],
+                    ),
+                wire::schema::FieldInfo::new("flag", wire::schema::WireType::Bit)
+                    .with_label("a bit is in its flag alone")
+                    .with_domain("bit"),
+                wire::schema::FieldInfo::new("flags", wire::schema::WireType::Octet)
+                    .with_domain("octet"),
+                wire::schema::FieldInfo::new("short", wire::schema::WireType::Short)
+                    .with_domain("short"),
+                wire::schema::FieldInfo::new(
+                        "reserved-short",
+                        wire::schema::WireType::Short,
+                    )
+                    .with_reserved(),
+                wire::schema::FieldInfo::new("reserved-bit", wire::schema::WireType::Bit)
+                    .with_reserved(),
+                wire::schema::FieldInfo::new(
+                        "reserved-name",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_reserved(),
+                wire::schema::FieldInfo::new("long", wire::schema::WireType::Long)
+                    .with_domain("long"),
+                wire::schema::FieldInfo::new(
+                        "longlong",
+                        wire::schema::WireType::LongLong,
+                    )
+                    .with_domain("longlong"),
+                wire::schema::FieldInfo::new(
+                        "shortstr",
+                        wire::schema::WireType::ShortStr,
+                    )
+                    .with_domain("shortstr"),
+                wire::schema::FieldInfo::new("longstr", wire::schema::WireType::LongStr)
+                    .with_domain("longstr"),
+                wire::schema::FieldInfo::new(
+                        "timestamp",
+                        wire::schema::WireType::Timestamp,
+                    )
+                    .with_domain("timestamp"),
+                wire::schema::FieldInfo::new("table", wire::schema::WireType::Table)
+                    .with_domain("table"),
+                wire::schema::FieldInfo::new("code", wire::schema::WireType::Short)
+                    .with_label("reply code")
+                    .with_domain("reply-code"),
+                wire::schema::FieldInfo::new("last", wire::schema::WireType::Bit)
+                    .with_domain("bit"),
+            ],
+        );
     /// Ask for one of two.
     ///
     /// Has two replies.
@@ -1976,11 +3608,61 @@ pub mod r#loop {
         pub name: wire::ShortStr,
     }
     impl wire::Method for Ask {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 10);
-        const NAME: &'static str = "loop.ask";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 10),
+                "loop.ask",
+                wire::SentBy::Both,
+            )
+            .with_label("ask for one of two")
+            .with_synchronous()
+            .with_replies(
+                &[<Answer as wire::Method>::ID, <NoAnswer as wire::Method>::ID],
+            )
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "name",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("name of a thing")
+                        .with_domain("thing-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::NotNull,
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-z`]*$",
+                                        [0x0, 0x7FFFFFF00000000, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                ],
+            );
+    }
+    impl wire::Reflect for Ask {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.name)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.name)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Ask {
         #[inline]
@@ -2000,6 +3682,7 @@ pub mod r#loop {
             Ok(Self { name })
         }
     }
+    wire::__serde_method!(Ask);
     /// What was asked for.
     ///
     /// Class 20, method 11; sent by both peers; carries content.
@@ -2018,11 +3701,63 @@ pub mod r#loop {
         pub name: wire::ShortStr,
     }
     impl wire::Method for Answer {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 11);
-        const NAME: &'static str = "loop.answer";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = true;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 11),
+                "loop.answer",
+                wire::SentBy::Both,
+            )
+            .with_label("what was asked for.")
+            .with_synchronous()
+            .with_content()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "name",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("own label, no text of the domain")
+                        .with_domain("thing-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::NotNull,
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-z`]*$",
+                                        [0x0, 0x7FFFFFF00000000, 0x0, 0x0],
+                                    ),
+                                ),
+                                wire::schema::Rule::AtMost {
+                                    method: "loop.ask",
+                                    field: "name",
+                                },
+                            ],
+                        ),
+                ],
+            );
+    }
+    impl wire::Reflect for Answer {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.name)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.name)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Answer {
         #[inline]
@@ -2042,17 +3777,47 @@ pub mod r#loop {
             Ok(Self { name })
         }
     }
+    wire::__serde_method!(Answer);
     /// The method `loop.no-answer`.
     ///
     /// Class 20, method 12; sent by the server.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct NoAnswer;
     impl wire::Method for NoAnswer {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 12);
-        const NAME: &'static str = "loop.no-answer";
-        const SYNCHRONOUS: bool = true;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 12),
+                "loop.no-answer",
+                wire::SentBy::Server,
+            )
+            .with_synchronous()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "reserved-1",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_reserved(),
+                ],
+            );
+    }
+    impl wire::Reflect for NoAnswer {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for NoAnswer {
         #[inline]
@@ -2072,6 +3837,7 @@ pub mod r#loop {
             Ok(Self)
         }
     }
+    wire::__serde_method!(NoAnswer);
     /// The method `loop.added`.
     ///
     /// Class 20, method 15; sent by the server.
@@ -2090,11 +3856,56 @@ pub mod r#loop {
         pub name: wire::ShortStr,
     }
     impl wire::Method for Added {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 15);
-        const NAME: &'static str = "loop.added";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Server;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 15),
+                "loop.added",
+                wire::SentBy::Server,
+            )
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new(
+                            "name",
+                            wire::schema::WireType::ShortStr,
+                        )
+                        .with_label("name of a thing")
+                        .with_domain("thing-name")
+                        .with_rules(
+                            &[
+                                wire::schema::Rule::NotNull,
+                                wire::schema::Rule::MaxLength(127),
+                                wire::schema::Rule::Pattern(
+                                    &wire::schema::Pattern::new(
+                                        "^[a-z`]*$",
+                                        [0x0, 0x7FFFFFF00000000, 0x0, 0x0],
+                                    ),
+                                ),
+                            ],
+                        ),
+                ],
+            );
+    }
+    impl wire::Reflect for Added {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::ShortStr(&self.name)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::ShortStr(&mut self.name)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Added {
         #[inline]
@@ -2114,6 +3925,7 @@ pub mod r#loop {
             Ok(Self { name })
         }
     }
+    wire::__serde_method!(Added);
     /// Go both ways.
     ///
     /// Deprecated by the specification.
@@ -2127,11 +3939,51 @@ pub mod r#loop {
         pub required: u16,
     }
     impl wire::Method for Send {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 20);
-        const NAME: &'static str = "loop.send";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = true;
-        const SENT_BY: wire::SentBy = wire::SentBy::Both;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+                wire::MethodId::new(CLASS_ID, 20),
+                "loop.send",
+                wire::SentBy::Both,
+            )
+            .with_label("go both ways")
+            .with_content()
+            .with_deprecated()
+            .with_fields(
+                &[
+                    wire::schema::FieldInfo::new("code", wire::schema::WireType::Short)
+                        .with_label("reply code")
+                        .with_domain("reply-code"),
+                    wire::schema::FieldInfo::new(
+                            "required",
+                            wire::schema::WireType::Short,
+                        )
+                        .with_domain("short"),
+                ],
+            );
+    }
+    impl wire::Reflect for Send {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => Some(wire::FieldRef::Short(self.code.0)),
+                1 => Some(wire::FieldRef::Short(self.required)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::Short(&mut self.code.0)),
+                1 => Some(wire::FieldMut::Short(&mut self.required)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Send {
         #[inline]
@@ -2153,6 +4005,7 @@ pub mod r#loop {
             Ok(Self { code, required })
         }
     }
+    wire::__serde_method!(Send);
     /// The reply to [`Ask`]: one of several.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum AskReply {
@@ -2236,7 +4089,7 @@ pub mod r#loop {
         /// The field `table` of `loop.properties`.
         pub table: Option<wire::FieldTable>,
         /// Reply code.
-        pub code: Option<super::ReplyCode>,
+        pub code: Option<u16>,
         /// The fifteenth, and the last that there can be.
         pub last: bool,
     }
@@ -2303,7 +4156,7 @@ pub mod r#loop {
         }
         /// With `code` set.
         #[must_use]
-        pub fn with_code(mut self, value: super::ReplyCode) -> Self {
+        pub fn with_code(mut self, value: u16) -> Self {
             self.code = Some(value);
             self
         }
@@ -2315,7 +4168,52 @@ pub mod r#loop {
         }
     }
     impl wire::ContentProperties for Properties {
-        const CLASS_ID: u16 = CLASS_ID;
+        const CLASS: &'static wire::schema::ClassInfo = CLASS;
+    }
+    impl wire::Reflect for Properties {
+        fn name(&self) -> &'static str {
+            "loop.properties"
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            CLASS.properties
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            match index {
+                0 => self.r#type.as_ref().map(wire::FieldRef::ShortStr),
+                1 => Some(wire::FieldRef::Bit(self.flag)),
+                2 => self.flags.map(wire::FieldRef::Octet),
+                3 => self.short.map(wire::FieldRef::Short),
+                7 => self.long.map(wire::FieldRef::Long),
+                8 => self.longlong.map(wire::FieldRef::LongLong),
+                9 => self.shortstr.as_ref().map(wire::FieldRef::ShortStr),
+                10 => self.longstr.as_ref().map(wire::FieldRef::LongStr),
+                11 => self.timestamp.map(wire::FieldRef::Timestamp),
+                12 => self.table.as_ref().map(wire::FieldRef::Table),
+                13 => self.code.map(wire::FieldRef::Short),
+                14 => Some(wire::FieldRef::Bit(self.last)),
+                _ => None,
+            }
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            match index {
+                0 => Some(wire::FieldMut::OptionalShortStr(&mut self.r#type)),
+                1 => Some(wire::FieldMut::Bit(&mut self.flag)),
+                2 => Some(wire::FieldMut::OptionalOctet(&mut self.flags)),
+                3 => Some(wire::FieldMut::OptionalShort(&mut self.short)),
+                7 => Some(wire::FieldMut::OptionalLong(&mut self.long)),
+                8 => Some(wire::FieldMut::OptionalLongLong(&mut self.longlong)),
+                9 => Some(wire::FieldMut::OptionalShortStr(&mut self.shortstr)),
+                10 => Some(wire::FieldMut::OptionalLongStr(&mut self.longstr)),
+                11 => Some(wire::FieldMut::OptionalTimestamp(&mut self.timestamp)),
+                12 => Some(wire::FieldMut::OptionalTable(&mut self.table)),
+                13 => Some(wire::FieldMut::OptionalShort(&mut self.code)),
+                14 => Some(wire::FieldMut::Bit(&mut self.last)),
+                _ => None,
+            }
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Properties {
         #[inline]
@@ -2397,7 +4295,7 @@ pub mod r#loop {
                 out.table(value, "loop.properties.table")?;
             }
             if let Some(value) = self.code {
-                out.u16(value.0);
+                out.u16(value);
             }
             Ok(())
         }
@@ -2461,7 +4359,7 @@ pub mod r#loop {
                 None
             };
             let code = if flags & 0x0004 != 0 {
-                Some(super::ReplyCode(input.u16("loop.properties.code")?))
+                Some(input.u16("loop.properties.code")?)
             } else {
                 None
             };
@@ -2482,6 +4380,7 @@ pub mod r#loop {
             })
         }
     }
+    wire::__serde_properties!(Properties);
 }
 /// A label where there was none.
 ///
@@ -2490,17 +4389,43 @@ pub mod plain {
     use ::amqp091_types as wire;
     /// The class id of `plain` on the wire.
     pub const CLASS_ID: u16 = 300;
+    /// What the specification says about `plain`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+            CLASS_ID,
+            "plain",
+        )
+        .with_label("a label where there was none")
+        .with_methods(&[<Empty as wire::Method>::INFO]);
     /// The method `plain.empty`.
     ///
     /// Class 300, method 65535; sent by the client.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Empty;
     impl wire::Method for Empty {
-        const ID: wire::MethodId = wire::MethodId::new(CLASS_ID, 65535);
-        const NAME: &'static str = "plain.empty";
-        const SYNCHRONOUS: bool = false;
-        const HAS_CONTENT: bool = false;
-        const SENT_BY: wire::SentBy = wire::SentBy::Client;
+        const INFO: &'static wire::schema::MethodInfo = &wire::schema::MethodInfo::new(
+            wire::MethodId::new(CLASS_ID, 65535),
+            "plain.empty",
+            wire::SentBy::Client,
+        );
+    }
+    impl wire::Reflect for Empty {
+        fn name(&self) -> &'static str {
+            <Self as wire::Method>::NAME
+        }
+        fn schema(&self) -> &'static [wire::schema::FieldInfo] {
+            <Self as wire::Method>::INFO.fields
+        }
+        fn field_at(&self, index: usize) -> Option<wire::FieldRef<'_>> {
+            let _ = index;
+            None
+        }
+        fn field_mut_at(&mut self, index: usize) -> Option<wire::FieldMut<'_>> {
+            let _ = index;
+            None
+        }
+        fn as_reflect(&self) -> &dyn wire::Reflect {
+            self
+        }
     }
     impl wire::Encode for Empty {
         #[inline]
@@ -2520,11 +4445,18 @@ pub mod plain {
             Ok(Self)
         }
     }
+    wire::__serde_method!(Empty);
 }
 /// The class `core`.
 ///
 /// Class 301; sent on any channel but 0.
 pub mod core {
+    use ::amqp091_types as wire;
     /// The class id of `core` on the wire.
     pub const CLASS_ID: u16 = 301;
+    /// What the specification says about `core`, as data.
+    pub const CLASS: &wire::schema::ClassInfo = &wire::schema::ClassInfo::new(
+        CLASS_ID,
+        "core",
+    );
 }

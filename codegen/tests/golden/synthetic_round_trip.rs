@@ -194,6 +194,29 @@ fn fields_encode() {
         amqp091::protocol::fields::Encode,
     >(amqp091::protocol::AnyMethod::from);
 }
+impl Sample for amqp091::protocol::fields::Defaults {
+    fn sample(random: &mut Random) -> Self {
+        Self {
+            octet: Sample::sample(random),
+            short: Sample::sample(random),
+            long: Sample::sample(random),
+            longlong: Sample::sample(random),
+            shortstr: Sample::sample(random),
+            longstr: Sample::sample(random),
+            timestamp: Sample::sample(random),
+            table: Sample::sample(random),
+            bit: Sample::sample(random),
+            zero: Sample::sample(random),
+            code: Sample::sample(random),
+        }
+    }
+}
+#[test]
+fn fields_defaults() {
+    round_trip_method::<
+        amqp091::protocol::fields::Defaults,
+    >(amqp091::protocol::AnyMethod::from);
+}
 impl Sample for amqp091::protocol::added::First {
     fn sample(random: &mut Random) -> Self {
         Self {

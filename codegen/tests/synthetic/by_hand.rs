@@ -64,7 +64,7 @@ fn properties_have_flags_from_the_highest() {
         .with_type(ShortStr::new("t").unwrap())
         .with_flag(true)
         .with_flags(7)
-        .with_code(ReplyCode::SOFT_ONE)
+        .with_code(ReplyCode::SOFT_ONE.0)
         .with_last(true);
     let octets = [0b1110_0000, 0b0000_0110, 1, b't', 7, 1, 54];
     assert_eq!(encoded(&properties), octets);
