@@ -29,18 +29,30 @@
 //! ```
 //!
 //! The generated code names nothing but `::amqp091_types` and the standard library.
+//!
+//! A build script calls [`extend`], for overlays on the [`standard`] that is built in, or [`build`]. Beside the stages,
+//! [`diff`] says what changed between two specifications, and [`lint`] what looks like a mistake. The command of this
+//! package shows all of that; it needs the feature `cli`, which is on by default and of no use to a build script.
 
 mod build_script;
 pub mod check;
+pub mod diff;
 pub mod emit;
+pub mod lint;
 pub mod model;
 mod names;
 pub mod parse;
+mod pattern;
 mod problem;
 pub mod schema;
+mod standard;
 
-pub use build_script::{BuildError, build};
+pub use build_script::{BuildError, build, extend};
 pub use problem::{Problem, ProblemKind, SpecErrors};
+// For the command, which suggests options and commands as problems suggest names.
+#[doc(hidden)]
+pub use problem::resembling;
+pub use standard::standard;
 
 /// Keeps the example of the README compiling.
 #[cfg(doctest)]
@@ -73,8 +85,17 @@ pub struct Generated {
 /// All mistakes of syntax and schema in all files; if there are none, all contradictions, unresolved names, and whatever
 /// else keeps the specification from being expressed in Rust.
 pub fn generate(sources: &[Source]) -> Result<Generated, SpecErrors> {
+    emit::emit(&resolve(sources)?)
+}
+
+/// Does all the stages but the last: for those who want to look at a specification, or to compare it with another.
+///
+/// # Errors
+///
+/// As for [`generate`].
+pub fn resolve(sources: &[Source]) -> Result<model::Model, SpecErrors> {
     let documents = parse::parse(sources)?;
     let (model, mut problems) = model::build(&documents);
     problems.extend(check::check(&model));
-    if problems.is_empty() { emit::emit(&model) } else { Err(SpecErrors::new(problems)) }
+    if problems.is_empty() { Ok(model) } else { Err(SpecErrors::new(problems)) }
 }

@@ -7,7 +7,13 @@
     reason = "tests fail by panicking"
 )]
 
-use amqp091_codegen::{Source, check, emit, model, parse};
+#[path = "../../fuzz/src/codegen_xml.rs"]
+mod codegen_xml;
+
+use std::path::Path;
+use std::{fs, thread};
+
+use amqp091_codegen::{Source, check, emit, generate, model, parse};
 
 const BASE: &str = include_str!("golden/synthetic.xml");
 const OVERLAY: &str = include_str!("golden/synthetic_overlay.xml");
@@ -99,4 +105,31 @@ fn values_in_the_wrong_places() {
         }
     }
     assert!(right > 20 && wrong > 500, "{right} right, {wrong} wrong: the mutations test nothing");
+}
+
+#[test]
+fn what_the_fuzzer_begins_with() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut tried = 0;
+    for folder in ["fuzz/corpus/codegen_xml", "spec"] {
+        for file in fs::read_dir(root.join(folder)).unwrap() {
+            codegen_xml::check(&String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()));
+            tried += 1;
+        }
+    }
+    assert!(tried > 2);
+}
+
+#[test]
+fn elements_nested_too_deep() {
+    let text = format!("<amqp>{}{}</amqp>", "<class>".repeat(100_000), "</class>".repeat(100_000));
+    // Less stack than a thread usually has, to see that it doesn't take what there is.
+    let thread = thread::Builder::new().stack_size(256 * 1024);
+    let errors = thread.spawn(move || problems_of(&text)).unwrap().join().unwrap();
+    assert_eq!(errors, "a.xml:1:224: malformed XML: elements are nested deeper than 32 levels");
+}
+
+fn problems_of(text: &str) -> String {
+    let source = Source { name: "a.xml".to_owned(), text: text.to_owned() };
+    generate(&[source]).unwrap_err().to_string()
 }
