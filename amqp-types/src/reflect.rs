@@ -147,10 +147,9 @@ pub trait Reflect {
     }
 }
 
-/// Where the field of that name stands. The exact name comes first: there may be one that differs by a hyphen.
+/// Where the field of that name stands.
 fn place(schema: &[FieldInfo], name: &str) -> Option<usize> {
-    let exact = schema.iter().position(|info| info.name == name);
-    exact.or_else(|| schema.iter().position(|info| info.is_named(name)))
+    schema.iter().position(|info| info.is_named(name))
 }
 
 /// What a field holds, borrowed where it isn't a number.

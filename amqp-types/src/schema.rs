@@ -286,12 +286,10 @@ impl FieldInfo {
         self
     }
 
-    /// Whether that is its name, spelled as in the specification (`routing-key`) or as in Rust (`routing_key`): hyphens
-    /// and underscores make no difference.
+    /// Whether that is its name, spelled as in the specification (`routing-key`) or as in Rust (`routing_key`).
     pub fn is_named(&self, name: &str) -> bool {
-        let letters = |name: &'static str| name.bytes().filter(|octet| *octet != b'-');
-        let given = name.bytes().filter(|octet| !matches!(octet, b'-' | b'_'));
-        letters(self.name).eq(given)
+        let same = |(a, b): (u8, u8)| a == b || (a == b'-' && b == b'_');
+        self.name.len() == name.len() && self.name.bytes().zip(name.bytes()).all(same)
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
             // Never 0, and near seeds begin far from each other.
