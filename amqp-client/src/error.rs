@@ -381,7 +381,7 @@ impl ServerClose {
 
 impl fmt::Display for ServerClose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} \"{}\"", self.code, self.text)?;
+        write!(f, "{} \"{}\"", self.code, self.text.printable())?;
         if let Some(id) = self.method {
             match method_name(id) {
                 Some(name) => write!(f, " (failing method {name})")?,

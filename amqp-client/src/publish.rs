@@ -367,7 +367,10 @@ impl fmt::Display for Returned {
         let Self { reply_code, reply_text, exchange, routing_key, .. } = self;
         write!(
             f,
-            "{reply_code} \"{reply_text}\" (exchange \"{exchange}\", routing key \"{routing_key}\")"
+            "{reply_code} \"{}\" (exchange \"{}\", routing key \"{}\")",
+            reply_text.printable(),
+            exchange.printable(),
+            routing_key.printable()
         )
     }
 }
