@@ -2,10 +2,13 @@
 
 use crate::error::{DecodeError, EncodeError};
 use crate::long_str::LongStr;
+use crate::quick_writer::QuickWriter;
 use crate::reader::Reader;
 use crate::scalar::Timestamp;
 use crate::short_str::ShortStr;
 use crate::table::FieldTable;
+use crate::value::Value;
+use crate::write_table;
 use crate::writer::Writer;
 
 /// Has a form on the wire.
@@ -31,6 +34,23 @@ pub trait Encode {
     ///
     /// If the value has no form on the wire. Then `out` may hold a part of it; the caller cuts that off.
     fn encode(&self, out: &mut Writer<'_>) -> Result<(), EncodeError>;
+
+    /// Whether there is a table in it, so that it is likely to be long. A guess, for whoever makes room.
+    #[inline]
+    fn has_tables(&self) -> bool {
+        true
+    }
+
+    /// Writes the octets into a slice: the quick way, for what is usual.
+    ///
+    /// `None` says that it can't be done so, for lack of room or since there is no quick way for this type or this
+    /// value, and not whether [`encode`](Self::encode) can do it. The slice may hold a part then. It has room for
+    /// any value if it is [`QuickWriter::SLACK`] octets longer than [`encoded_len`](Self::encoded_len).
+    #[inline]
+    fn encode_quickly(&self, out: &mut QuickWriter<'_>) -> Option<()> {
+        let _ = out;
+        None
+    }
 }
 
 /// Can be read from its form on the wire.
@@ -57,12 +77,21 @@ pub trait Decode: Sized {
     /// # Errors
     ///
     /// As [`decode`](Self::decode), and if octets are left over.
-    #[inline(always)]
+    #[inline]
     fn decode_all(octets: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(octets);
         let value = Self::decode(&mut input)?;
         input.finish()?;
         Ok(value)
+    }
+
+    /// Reads one value that takes all of `octets`: the quick way, for what is usual.
+    ///
+    /// `None` says that it can't be done so, and not whether [`decode_all`](Self::decode_all) can do it, which tries this first.
+    #[inline]
+    fn decode_quickly(octets: &[u8]) -> Option<Self> {
+        let _ = octets;
+        None
     }
 }
 
@@ -165,5 +194,33 @@ impl Encode for FieldTable {
 impl Decode for FieldTable {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         input.table("table")
+    }
+}
+
+/// As it stands in a table behind its key: its tag, and what the tag says.
+///
+/// ```
+/// use amqp091_types::{Decode, Encode, Value, Writer};
+/// use bytes::BytesMut;
+///
+/// let mut octets = BytesMut::new();
+/// Value::from(1).encode(&mut Writer::new(&mut octets))?;
+/// assert_eq!(octets, &b"I\x00\x00\x00\x01"[..]);
+/// assert_eq!(Value::decode_all(&octets)?, Value::I32(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl Encode for Value {
+    fn encoded_len(&self) -> usize {
+        write_table::value_len(self)
+    }
+
+    fn encode(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        write_table::value(out, self, "value")
+    }
+}
+
+impl Decode for Value {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        input.value("value")
     }
 }

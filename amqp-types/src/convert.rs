@@ -56,6 +56,30 @@ impl FromValueError {
     }
 }
 
+impl Value {
+    /// The integer in the smallest type that holds it, as Python's pamqp chooses: 8, 16, 32 or 64 bits, signed before
+    /// unsigned.
+    ///
+    /// A number literal that becomes a [`Value`] otherwise keeps the type that it has in Rust, which is what most clients
+    /// expect: some don't know the smaller types.
+    ///
+    /// ```
+    /// use amqp091_types::Value;
+    ///
+    /// assert_eq!(Value::smallest_integer(-5), Value::I8(-5));
+    /// assert_eq!(Value::smallest_integer(40_000), Value::U16(40_000));
+    /// assert_eq!(Value::smallest_integer(1 << 40), Value::I64(1 << 40));
+    /// ```
+    pub fn smallest_integer(integer: i64) -> Self {
+        None.or_else(|| i8::try_from(integer).ok().map(Self::I8))
+            .or_else(|| i16::try_from(integer).ok().map(Self::I16))
+            .or_else(|| u16::try_from(integer).ok().map(Self::U16))
+            .or_else(|| i32::try_from(integer).ok().map(Self::I32))
+            .or_else(|| u32::try_from(integer).ok().map(Self::U32))
+            .unwrap_or(Self::I64(integer))
+    }
+}
+
 // --- Into values ---------------------------------------------------------------------------------
 
 /// [`Void`](Value::Void).

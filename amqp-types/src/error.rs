@@ -100,6 +100,11 @@ pub enum DecodeReason {
         /// The deepest level that is read, [`TABLE_DEPTH_MAX`](crate::limits::TABLE_DEPTH_MAX).
         limit: usize,
     },
+    /// A table has more values in it than this crate reads.
+    TooManyValues {
+        /// The most that are read, [`TABLE_VALUES_MAX`](crate::limits::TABLE_VALUES_MAX).
+        limit: usize,
+    },
     /// An entry of a table or an array runs over the end that the table's or array's length gives it.
     TableLengthMismatch {
         /// Octets that the next part of the entry takes.
@@ -128,6 +133,9 @@ impl fmt::Display for DecodeReason {
             }
             Self::TooDeep { limit } => {
                 write!(f, "tables are nested deeper than {limit} levels")
+            }
+            Self::TooManyValues { limit } => {
+                write!(f, "the table has more than {limit} values")
             }
             Self::TableLengthMismatch { needed, available } => {
                 write!(f, "needs {}, {} in the table", Octets(needed), Left(available))
@@ -278,6 +286,14 @@ pub enum EncodeError {
         /// The deepest level that is written, [`TABLE_DEPTH_MAX`](crate::limits::TABLE_DEPTH_MAX).
         limit: usize,
     },
+    /// A table has more values in it than this crate reads.
+    #[error("{field}: the table has more than {limit} values")]
+    TooManyValues {
+        /// The field being written.
+        field: &'static str,
+        /// The most that are written, [`TABLE_VALUES_MAX`](crate::limits::TABLE_VALUES_MAX).
+        limit: usize,
+    },
     /// A table or an array takes more octets than 32 bits can count.
     #[error("{field}: a table of {len} octets is too long")]
     TableTooLong {
@@ -286,6 +302,9 @@ pub enum EncodeError {
         /// How many octets its entries take.
         len: usize,
     },
+    /// A content header or body for channel 0, which is the connection's own.
+    #[error("content can't be sent on channel 0")]
+    ContentOnChannelZero,
     /// A method or a content header takes more octets than one frame can hold.
     #[error("{len} octets are too many for one frame")]
     FrameTooLong {

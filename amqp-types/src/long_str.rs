@@ -8,7 +8,7 @@ use crate::short_str::ShortStr;
 /// An AMQP long string: up to 4,294,967,295 octets, text or not.
 ///
 /// The protocol has no text type: whether a long string is UTF-8 is between sender and receiver.
-/// Up to 38 octets are kept in the value itself; longer strings are a [`Bytes`] and cheap to clone.
+/// Up to 39 octets are kept in the value itself; longer strings are a [`Bytes`] and cheap to clone.
 ///
 /// The limit of 2³²−1 octets is checked when the string is encoded, not when it is made.
 /// `Debug` prints the octets escaped, of very long strings only the first 256: a long string that is
@@ -30,6 +30,10 @@ impl LongStr {
     #[inline]
     pub const fn empty() -> Self {
         Self(Repr::EMPTY)
+    }
+
+    pub(crate) const fn from_repr(repr: Repr) -> Self {
+        Self(repr)
     }
 
     /// A string known at compile time; never allocates.
@@ -79,7 +83,7 @@ impl From<Vec<u8>> for LongStr {
 }
 
 impl From<Bytes> for LongStr {
-    /// Does not copy more than 38 octets: a longer string keeps alive the buffer that `octets` is a slice of.
+    /// Does not copy more than 39 octets: a longer string keeps alive the buffer that `octets` is a slice of.
     fn from(octets: Bytes) -> Self {
         Self(Repr::keep(octets))
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// The most octets kept inside the value: what makes it 40 octets in all, one word more than [`Bytes`].
 ///
 /// Queue names, routing keys, consumer tags and correlation ids (a UUID has 36 characters) mostly fit.
-pub(crate) const INLINE_MAX: usize = 38;
+pub(crate) const INLINE_MAX: usize = 39;
 
 /// Of a long string, `Debug` shows this many octets and the number of the others.
 pub(crate) const DEBUG_MAX: usize = 256;
@@ -15,25 +15,105 @@ pub(crate) const DEBUG_MAX: usize = 256;
 /// An immutable string of octets.
 #[derive(Clone)]
 pub(crate) enum Repr {
-    /// Up to [`INLINE_MAX`] octets, with no allocation; octets behind `len` are without meaning.
-    Inline { len: u8, octets: [u8; INLINE_MAX] },
+    /// Up to [`INLINE_MAX`] octets, with no allocation.
+    Inline(Inline),
     /// Any number of octets, cheap to clone.
     Shared(Bytes),
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Repr>() == 40);
+const _: () = assert!(size_of::<Repr>() == 40 && size_of::<Option<Repr>>() == 40);
+
+/// Octets behind their number, as a short string is on the wire; those beyond the number are without meaning.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Inline {
+    len: Len,
+    octets: [u8; INLINE_MAX],
+}
+
+/// A number from 0 to 39. That it is never more lets the enums around it keep their tags in the same octet.
+macro_rules! len {
+    ($($name:ident = $len:literal),* $(,)?) => {
+        #[derive(Clone, Copy)]
+        #[repr(u8)]
+        enum Len {
+            $($name = $len,)*
+            L39 = 39,
+        }
+
+        impl Len {
+            /// `len`, or 39 if that is more. No branches are left of this: the compiler sees that numbers become themselves.
+            #[inline(always)]
+            const fn new(len: usize) -> Self {
+                match len {
+                    $($len => Self::$name,)*
+                    _ => Self::L39,
+                }
+            }
+        }
+    };
+}
+len! {
+    L0 = 0, L1 = 1, L2 = 2, L3 = 3, L4 = 4, L5 = 5, L6 = 6, L7 = 7, L8 = 8, L9 = 9,
+    L10 = 10, L11 = 11, L12 = 12, L13 = 13, L14 = 14, L15 = 15, L16 = 16, L17 = 17, L18 = 18, L19 = 19,
+    L20 = 20, L21 = 21, L22 = 22, L23 = 23, L24 = 24, L25 = 25, L26 = 26, L27 = 27, L28 = 28, L29 = 29,
+    L30 = 30, L31 = 31, L32 = 32, L33 = 33, L34 = 34, L35 = 35, L36 = 36, L37 = 37, L38 = 38,
+}
+
+impl Inline {
+    const EMPTY: Self = Self { len: Len::L0, octets: [0; INLINE_MAX] };
+
+    #[inline(always)]
+    pub(crate) const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// All octets, those without meaning too.
+    #[inline(always)]
+    pub(crate) const fn padded(&self) -> &[u8; INLINE_MAX] {
+        &self.octets
+    }
+}
+
+/// A short string that is still where it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Short<'a> {
+    /// It begins here; others follow.
+    pub(crate) octets: &'a [u8],
+    pub(crate) len: u8,
+}
 
 impl Repr {
-    pub(crate) const EMPTY: Self = Self::Inline { len: 0, octets: [0; INLINE_MAX] };
+    pub(crate) const EMPTY: Self = Self::Inline(Inline::EMPTY);
 
     /// Copies `octets`: into the value if they fit, else into an allocation of their size.
     #[inline(always)]
     pub(crate) fn copy_of(octets: &[u8]) -> Self {
-        match in_registers(octets) {
-            Some(inline) => Self::Inline { len: octets.len() as u8, octets: inline },
+        match Self::inline(octets) {
+            Some(inline) => inline,
             None => Self::allocated(octets),
         }
+    }
+
+    /// The first `len` octets, if they fit into the value and there are others behind them to fill it.
+    ///
+    /// Without a look at the length, that is three moves.
+    #[inline(always)]
+    pub(crate) fn padded(octets: &[u8], len: usize) -> Option<Self> {
+        match octets.first_chunk() {
+            Some(chunk) if len <= INLINE_MAX => {
+                Some(Self::Inline(Inline { len: Len::new(len), octets: *chunk }))
+            }
+            _ => None,
+        }
+    }
+
+    /// All octets, if they fit into the value.
+    #[inline(always)]
+    pub(crate) fn inline(octets: &[u8]) -> Option<Self> {
+        let inline = in_registers(octets)?;
+        Some(Self::Inline(Inline { len: Len::new(octets.len()), octets: inline }))
     }
 
     #[cold]
@@ -57,20 +137,20 @@ impl Repr {
             inline[at] = octets[at];
             at += 1;
         }
-        Self::Inline { len: octets.len() as u8, octets: inline }
+        Self::Inline(Inline { len: Len::new(octets.len()), octets: inline })
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Inline { len, octets } => octets.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Inline(inline) => inline.octets.get(..inline.len()).unwrap_or_default(),
             Self::Shared(octets) => octets,
         }
     }
 
     pub(crate) fn into_bytes(self) -> Bytes {
         match self {
-            Self::Inline { .. } => Bytes::copy_from_slice(self.as_slice()),
+            Self::Inline(_) => Bytes::copy_from_slice(self.as_slice()),
             Self::Shared(octets) => octets,
         }
     }
@@ -109,7 +189,7 @@ fn in_registers(octets: &[u8]) -> Option<[u8; INLINE_MAX]> {
 }
 
 /// Up to 16 octets as the low end of a word: here what both words have is the same, so it may overlap.
-#[inline]
+#[inline(always)]
 fn up_to_16(octets: &[u8]) -> u128 {
     let bits = 8 * octets.len() as u32;
     if let (Some(front), Some(back)) = (octets.first_chunk(), octets.last_chunk()) {
@@ -163,7 +243,7 @@ macro_rules! impl_octet_string {
                 String::from_utf8_lossy(self.as_bytes())
             }
 
-            /// The octets, owned. Strings of up to 38 octets are copied, others are not.
+            /// The octets, owned. Strings of up to 39 octets are copied, others are not.
             pub fn into_bytes(self) -> bytes::Bytes {
                 self.0.into_bytes()
             }
@@ -293,7 +373,7 @@ macro_rules! impl_octet_string {
         }
 
         impl From<$name> for bytes::Bytes {
-            /// No copy, unless the string is short enough to be inside the value (38 octets).
+            /// No copy, unless the string is short enough to be inside the value (39 octets).
             fn from(string: $name) -> Self {
                 string.into_bytes()
             }
@@ -311,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_38_octets_are_inline_and_the_39th_is_not() {
+    fn the_first_39_octets_are_inline_and_the_40th_is_not() {
         for len in [0, 1, INLINE_MAX - 1, INLINE_MAX] {
             let repr = Repr::copy_of(&octets(len));
             assert!(matches!(repr, Repr::Inline { .. }), "{len}");
@@ -353,7 +433,7 @@ mod tests {
         const SHORT: Repr = Repr::of_static(b"short");
         assert!(matches!(SHORT, Repr::Inline { .. }));
         assert_eq!(SHORT.as_slice(), b"short");
-        static LONG: [u8; 39] = [7; 39];
+        static LONG: [u8; 40] = [7; 40];
         let long = Repr::of_static(&LONG);
         assert_eq!(long.as_slice().as_ptr(), LONG.as_ptr());
     }

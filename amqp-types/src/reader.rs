@@ -1,11 +1,14 @@
 //! The cursor over received octets: scalars, bits and strings by plain slicing, tables by their grammar.
 
 use crate::error::{DecodeError, DecodeReason};
+use crate::layout::{Source, sealed::Sealed};
 use crate::long_str::LongStr;
-use crate::read_table;
+use crate::octets::Short;
+use crate::read_table::{self, TableOctets};
 use crate::scalar::Timestamp;
 use crate::short_str::ShortStr;
 use crate::table::FieldTable;
+use crate::value::Value;
 
 /// Reads one field after the other from a slice.
 ///
@@ -48,6 +51,12 @@ impl<'a> Reader<'a> {
     #[inline]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
+    }
+
+    /// What is left.
+    #[inline]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// Reads one octet.
@@ -173,14 +182,24 @@ impl<'a> Reader<'a> {
     /// If the table is cut off, an entry runs over its end, a value has an unknown tag, or tables are nested
     /// deeper than [`TABLE_DEPTH_MAX`](crate::limits::TABLE_DEPTH_MAX).
     pub fn table(&mut self, field: &'static str) -> Result<FieldTable, DecodeError> {
-        let read = read_table::table(self.rest);
+        let found = read_table::find(self.rest);
+        self.parsed(found, field).map(TableOctets::table)
+    }
+
+    /// Reads a value as it stands in a table behind its key: its tag, and what the tag says.
+    ///
+    /// # Errors
+    ///
+    /// If it is cut off, has an unknown tag, or nests deeper than [`TABLE_DEPTH_MAX`](crate::limits::TABLE_DEPTH_MAX).
+    pub fn value(&mut self, field: &'static str) -> Result<Value, DecodeError> {
+        let read = read_table::value(self.rest);
         self.parsed(read, field)
     }
 
     /// Reads all octets that are left as the entries of a table that has no length in front.
     pub(crate) fn entries(&mut self, field: &'static str) -> Result<FieldTable, DecodeError> {
-        let read = read_table::entries(self.rest);
-        self.parsed(read, field)
+        let found = read_table::find_entries(self.rest);
+        self.parsed(found, field).map(TableOctets::table)
     }
 
     /// Passes over a short string.
@@ -246,15 +265,15 @@ impl<'a> Reader<'a> {
         Ok(octets)
     }
 
-    fn parsed(
+    fn parsed<T>(
         &mut self,
-        read: read_table::Parsed<'a, FieldTable>,
+        found: read_table::Parsed<'a, T>,
         field: &'static str,
-    ) -> Result<FieldTable, DecodeError> {
-        match read {
-            Ok((rest, table)) => {
+    ) -> Result<T, DecodeError> {
+        match found {
+            Ok((rest, found)) => {
                 self.rest = rest;
-                Ok(table)
+                Ok(found)
             }
             Err(error) => {
                 let fault = read_table::Fault::from(error);
@@ -263,10 +282,76 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn unexpected_end(&self, needed: usize, field: &'static str) -> DecodeError {
-        let available = self.rest.len();
-        DecodeError::new(field, self.offset(), DecodeReason::UnexpectedEnd { needed, available })
+        unexpected_end(needed, self.rest.len(), self.total, field)
+    }
+}
+
+/// Not of the reader's, lest that has to lie in memory.
+#[cold]
+#[inline(never)]
+fn unexpected_end(
+    needed: usize,
+    available: usize,
+    total: usize,
+    field: &'static str,
+) -> DecodeError {
+    DecodeError::new(field, total - available, DecodeReason::UnexpectedEnd { needed, available })
+}
+
+impl Sealed for Reader<'_> {}
+
+impl<'a> Source<'a> for Reader<'a> {
+    type Error = DecodeError;
+
+    fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
+        Self::u8(self, field)
+    }
+
+    fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
+        Self::u16(self, field)
+    }
+
+    fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        Self::u32(self, field)
+    }
+
+    fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        Self::u64(self, field)
+    }
+
+    fn bits<const N: usize>(&mut self, field: &'static str) -> Result<[bool; N], DecodeError> {
+        Self::bits(self, field)
+    }
+
+    fn short(&mut self, field: &'static str) -> Result<Short<'a>, DecodeError> {
+        let octets = self.short_octets(field)?;
+        Ok(Short { octets, len: octets.len() as u8 })
+    }
+
+    fn long(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        self.long_octets(field)
+    }
+
+    fn table(&mut self, field: &'static str) -> Result<TableOctets<'a>, DecodeError> {
+        let found = read_table::find(self.rest);
+        self.parsed(found, field)
+    }
+
+    fn skip_short(&mut self, field: &'static str) -> Result<(), DecodeError> {
+        self.skip_short_str(field)
+    }
+
+    fn skip_long(&mut self, field: &'static str) -> Result<(), DecodeError> {
+        self.skip_long_str(field)
+    }
+
+    fn end(&self) -> Result<(), DecodeError> {
+        self.clone().finish()
+    }
+
+    fn make_short(found: Short<'a>) -> ShortStr {
+        ShortStr::counted(found.octets)
     }
 }

@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use crate::error::TooLong;
 use crate::limits::SHORT_STR_MAX;
-use crate::octets::{Repr, impl_octet_string};
+use crate::octets::{Repr, Short, impl_octet_string};
 
 /// An AMQP short string: at most 255 octets, usually UTF-8 but not necessarily.
 ///
 /// Brokers pass routing keys and properties through without looking at their encoding, so a short string
 /// is octets, with [`to_str`](Self::to_str) for those who want text.
-/// Up to 38 octets are kept in the value itself; only longer strings allocate.
+/// Up to 39 octets are kept in the value itself; only longer strings allocate.
 ///
 /// ```
 /// use amqp091_types::ShortStr;
@@ -49,6 +49,10 @@ impl ShortStr {
         Ok(Self(Repr::copy_of(octets)))
     }
 
+    pub(crate) const fn from_repr(repr: Repr) -> Self {
+        Self(repr)
+    }
+
     /// A string known at compile time; never allocates.
     ///
     /// ```
@@ -71,6 +75,16 @@ impl ShortStr {
     pub(crate) fn counted(octets: &[u8]) -> Self {
         debug_assert!(octets.len() <= SHORT_STR_MAX);
         Self(Repr::copy_of(octets))
+    }
+
+    /// Empty if it has more octets than fit into the value.
+    #[inline(always)]
+    pub(crate) fn quickly(found: Short<'_>) -> Self {
+        let len = usize::from(found.len);
+        match Repr::padded(found.octets, len) {
+            Some(repr) => Self(repr),
+            None => Self(found.octets.get(..len).and_then(Repr::inline).unwrap_or(Repr::EMPTY)),
+        }
     }
 
     pub(crate) fn into_repr(self) -> Repr {
@@ -132,7 +146,7 @@ impl TryFrom<Vec<u8>> for ShortStr {
 impl TryFrom<Bytes> for ShortStr {
     type Error = TooLong;
 
-    /// Does not copy more than 38 octets: a longer string keeps alive the buffer that `octets` is a slice of.
+    /// Does not copy more than 39 octets: a longer string keeps alive the buffer that `octets` is a slice of.
     fn try_from(octets: Bytes) -> Result<Self, TooLong> {
         checked(octets.len())?;
         Ok(Self(Repr::keep(octets)))

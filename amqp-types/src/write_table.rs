@@ -3,27 +3,65 @@
 //! Both are recursions over what a user built, so both stop at [`TABLE_DEPTH_MAX`].
 
 use crate::error::EncodeError;
-use crate::limits::TABLE_DEPTH_MAX;
+use crate::layout::Sink;
+use crate::limits::{TABLE_DEPTH_MAX, TABLE_VALUES_MAX};
 use crate::table::FieldTable;
 use crate::value::Value;
-use crate::writer::Writer;
 
-/// The outermost table, with its length in front.
-pub(crate) fn table(
-    out: &mut Writer<'_>,
-    table: &FieldTable,
+/// What has values in it.
+#[derive(Clone, Copy, Debug)]
+pub enum Nested<'a> {
+    /// A table.
+    Table(&'a FieldTable),
+    /// An array.
+    Array(&'a [Value]),
+}
+
+/// A table or an array of that level, with its length in front.
+#[inline(always)]
+pub(crate) fn nested<S: Sink>(
+    out: &mut S,
+    value: Nested<'_>,
     field: &'static str,
-) -> Result<(), EncodeError> {
-    table_at(out, table, field, 1)
+    level: usize,
+    left: &mut usize,
+) -> Result<(), S::Error> {
+    if level > TABLE_DEPTH_MAX {
+        return Err(S::refuse(EncodeError::TooDeep { field, limit: TABLE_DEPTH_MAX }));
+    }
+    out.measured(field, |out| match value {
+        Nested::Table(table) => entries_at(out, table, field, level, left),
+        Nested::Array(values) => {
+            few_enough::<S>(values.len(), field, left)?;
+            for value in values {
+                value_at(out, value, field, level, left)?;
+            }
+            Ok(())
+        }
+    })
 }
 
 /// The entries of an outermost table that has no length in front.
-pub(crate) fn entries(
-    out: &mut Writer<'_>,
+pub(crate) fn entries<S: Sink>(
+    out: &mut S,
     table: &FieldTable,
     field: &'static str,
-) -> Result<(), EncodeError> {
-    entries_at(out, table, field, 1)
+) -> Result<(), S::Error> {
+    entries_at(out, table, field, 1, &mut { TABLE_VALUES_MAX })
+}
+
+/// A value that is in no table.
+pub(crate) fn value<S: Sink>(
+    out: &mut S,
+    value: &Value,
+    field: &'static str,
+) -> Result<(), S::Error> {
+    value_at(out, value, field, 0, &mut { TABLE_VALUES_MAX })
+}
+
+/// How many octets [`value`] writes.
+pub(crate) fn value_len(value: &Value) -> usize {
+    value_len_at(value, 0)
 }
 
 /// How many octets [`entries`] writes.
@@ -31,87 +69,81 @@ pub(crate) fn entries_len(table: &FieldTable) -> usize {
     entries_len_at(table, 1)
 }
 
-fn table_at(
-    out: &mut Writer<'_>,
+#[inline(always)]
+fn entries_at<S: Sink>(
+    out: &mut S,
     table: &FieldTable,
     field: &'static str,
     level: usize,
-) -> Result<(), EncodeError> {
-    deep_enough(field, level)?;
-    out.measured(field, |out| entries_at(out, table, field, level))
-}
-
-fn entries_at(
-    out: &mut Writer<'_>,
-    table: &FieldTable,
-    field: &'static str,
-    level: usize,
-) -> Result<(), EncodeError> {
+    left: &mut usize,
+) -> Result<(), S::Error> {
+    few_enough::<S>(table.len(), field, left)?;
     for (key, value) in table {
-        out.short_str(key);
-        value_at(out, value, field, level)?;
+        out.short_str(key)?;
+        value_at(out, value, field, level, left)?;
     }
     Ok(())
 }
 
-fn array_at(
-    out: &mut Writer<'_>,
-    values: &[Value],
-    field: &'static str,
-    level: usize,
-) -> Result<(), EncodeError> {
-    deep_enough(field, level)?;
-    out.measured(field, |out| {
-        for value in values {
-            value_at(out, value, field, level)?;
-        }
-        Ok(())
-    })
-}
-
 /// A value that is in a table or an array of that level.
-fn value_at(
-    out: &mut Writer<'_>,
+#[inline(always)]
+fn value_at<S: Sink>(
+    out: &mut S,
     value: &Value,
     field: &'static str,
     level: usize,
-) -> Result<(), EncodeError> {
+    left: &mut usize,
+) -> Result<(), S::Error> {
+    match value {
+        Value::Array(values) => {
+            out.u8(value.tag())?;
+            out.nested(Nested::Array(values), field, level + 1, left)
+        }
+        Value::Table(table) => {
+            out.u8(value.tag())?;
+            out.nested(Nested::Table(table), field, level + 1, left)
+        }
+        _ => flat(out, value, field),
+    }
+}
+
+/// Apart from the others, because it takes stack for each kind of value, where those above nest.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn flat<S: Sink>(out: &mut S, value: &Value, field: &'static str) -> Result<(), S::Error> {
     let tag = value.tag();
     match value {
-        Value::Bool(value) => out.array([tag, u8::from(*value)]),
-        Value::I8(value) => out.array([tag, value.cast_unsigned()]),
-        Value::U8(value) => out.array([tag, *value]),
-        Value::I16(value) => out.array(tagged_2(tag, value.to_be_bytes())),
-        Value::U16(value) => out.array(tagged_2(tag, value.to_be_bytes())),
-        Value::I32(value) => out.array(tagged_4(tag, value.to_be_bytes())),
-        Value::U32(value) => out.array(tagged_4(tag, value.to_be_bytes())),
-        Value::I64(value) => out.array(tagged_8(tag, value.to_be_bytes())),
-        Value::F32(value) if !value.is_finite() => return Err(EncodeError::NotFinite { field }),
-        Value::F32(value) => out.array(tagged_4(tag, value.to_be_bytes())),
-        Value::F64(value) if !value.is_finite() => return Err(EncodeError::NotFinite { field }),
-        Value::F64(value) => out.array(tagged_8(tag, value.to_be_bytes())),
+        Value::Bool(value) => out.array([tag, u8::from(*value)])?,
+        Value::I8(value) => out.array([tag, value.cast_unsigned()])?,
+        Value::U8(value) => out.array([tag, *value])?,
+        Value::I16(value) => out.array(tagged_2(tag, value.to_be_bytes()))?,
+        Value::U16(value) => out.array(tagged_2(tag, value.to_be_bytes()))?,
+        Value::I32(value) => out.array(tagged_4(tag, value.to_be_bytes()))?,
+        Value::U32(value) => out.array(tagged_4(tag, value.to_be_bytes()))?,
+        Value::I64(value) => out.array(tagged_8(tag, value.to_be_bytes()))?,
+        Value::F32(value) if !value.is_finite() => {
+            return Err(S::refuse(EncodeError::NotFinite { field }));
+        }
+        Value::F32(value) => out.array(tagged_4(tag, value.to_be_bytes()))?,
+        Value::F64(value) if !value.is_finite() => {
+            return Err(S::refuse(EncodeError::NotFinite { field }));
+        }
+        Value::F64(value) => out.array(tagged_8(tag, value.to_be_bytes()))?,
         Value::Decimal(value) => {
-            out.array([tag, value.scale]);
-            out.array(value.value.to_be_bytes());
+            out.array([tag, value.scale])?;
+            out.array(value.value.to_be_bytes())?;
         }
         Value::LongStr(value) => {
-            out.u8(tag);
+            out.u8(tag)?;
             out.long_str(value, field)?;
         }
-        Value::Array(values) => {
-            out.u8(tag);
-            array_at(out, values, field, level + 1)?;
-        }
-        Value::Timestamp(value) => out.array(tagged_8(tag, value.0.to_be_bytes())),
-        Value::Table(value) => {
-            out.u8(tag);
-            table_at(out, value, field, level + 1)?;
-        }
-        Value::Void => out.u8(tag),
+        Value::Timestamp(value) => out.array(tagged_8(tag, value.0.to_be_bytes()))?,
+        Value::Void => out.u8(tag)?,
         Value::Bytes(value) => {
-            out.u8(tag);
+            out.u8(tag)?;
             out.long_octets(value, field)?;
         }
+        // They are written above.
+        Value::Array(_) | Value::Table(_) => {}
     }
     Ok(())
 }
@@ -130,11 +162,20 @@ const fn tagged_8(tag: u8, [a, b, c, d, e, f, g, h]: [u8; 8]) -> [u8; 9] {
     [tag, a, b, c, d, e, f, g, h]
 }
 
-fn deep_enough(field: &'static str, level: usize) -> Result<(), EncodeError> {
-    if level > TABLE_DEPTH_MAX {
-        return Err(EncodeError::TooDeep { field, limit: TABLE_DEPTH_MAX });
+/// Takes that many values from those that are left.
+#[inline(always)]
+fn few_enough<S: Sink>(
+    values: usize,
+    field: &'static str,
+    left: &mut usize,
+) -> Result<(), S::Error> {
+    match left.checked_sub(values) {
+        Some(others) => {
+            *left = others;
+            Ok(())
+        }
+        None => Err(S::refuse(EncodeError::TooManyValues { field, limit: TABLE_VALUES_MAX })),
     }
-    Ok(())
 }
 
 fn entries_len_at(table: &FieldTable, level: usize) -> usize {

@@ -3,13 +3,15 @@
 use bytes::BytesMut;
 
 use crate::error::EncodeError;
-use crate::limits::SHORT_STR_MAX;
+use crate::layout::Sink;
+use crate::layout::sealed::Sealed;
+use crate::limits::{SHORT_STR_MAX, TABLE_VALUES_MAX};
 use crate::long_str::LongStr;
 use crate::octets::Repr;
 use crate::scalar::Timestamp;
 use crate::short_str::ShortStr;
 use crate::table::FieldTable;
-use crate::write_table;
+use crate::write_table::{self, Nested};
 
 /// Appends one field after the other to a buffer.
 ///
@@ -77,9 +79,9 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn short_str(&mut self, value: &ShortStr) {
         match value.repr() {
-            Repr::Inline { len, octets } => {
-                self.u8(*len);
-                self.front_of(octets, usize::from(*len));
+            Repr::Inline(inline) => {
+                self.u8(inline.len() as u8);
+                self.front_of(inline.padded(), inline.len());
             }
             Repr::Shared(octets) => self.counted(octets),
         }
@@ -107,9 +109,9 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn long_str(&mut self, value: &LongStr, field: &'static str) -> Result<(), EncodeError> {
         match value.repr() {
-            Repr::Inline { len, octets } => {
-                self.u32(u32::from(*len));
-                self.front_of(octets, usize::from(*len));
+            Repr::Inline(inline) => {
+                self.u32(inline.len() as u32);
+                self.front_of(inline.padded(), inline.len());
                 Ok(())
             }
             Repr::Shared(octets) => self.long_octets(octets, field),
@@ -142,25 +144,7 @@ impl<'a> Writer<'a> {
     /// number that is not finite, or it or a string in it is longer than 2³²−1 octets.
     #[inline]
     pub fn table(&mut self, value: &FieldTable, field: &'static str) -> Result<(), EncodeError> {
-        write_table::table(self, value, field)
-    }
-
-    /// Writes a length that `body` turns out to have, then what `body` writes.
-    pub(crate) fn measured(
-        &mut self,
-        field: &'static str,
-        body: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        let at = self.out.len();
-        self.u32(0);
-        let begin = self.out.len();
-        body(self)?;
-        let len = self.out.len() - begin;
-        let counted = u32::try_from(len).map_err(|_| EncodeError::TableTooLong { field, len })?;
-        if let Some(place) = self.out.get_mut(at..begin) {
-            place.copy_from_slice(&counted.to_be_bytes());
-        }
-        Ok(())
+        write_table::nested(self, Nested::Table(value), field, 1, &mut { TABLE_VALUES_MAX })
     }
 
     /// Writes octets whose number is known at compile time, in one go.
@@ -192,6 +176,71 @@ impl<'a> Writer<'a> {
         self.out.reserve(1 + octets.len());
         self.u8(octets.len() as u8);
         self.out.extend_from_slice(octets);
+    }
+}
+
+impl Sealed for Writer<'_> {}
+
+impl Sink for Writer<'_> {
+    type Error = EncodeError;
+
+    #[inline]
+    fn array<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), EncodeError> {
+        // Not `BufMut::put_slice`, which is not inlined and so four times as slow.
+        self.out.extend_from_slice(&octets);
+        Ok(())
+    }
+
+    #[inline]
+    fn short_str(&mut self, value: &ShortStr) -> Result<(), EncodeError> {
+        Self::short_str(self, value);
+        Ok(())
+    }
+
+    #[inline]
+    fn long_str(&mut self, value: &LongStr, field: &'static str) -> Result<(), EncodeError> {
+        Self::long_str(self, value, field)
+    }
+
+    #[inline]
+    fn long_octets(&mut self, value: &[u8], field: &'static str) -> Result<(), EncodeError> {
+        Self::long_octets(self, value, field)
+    }
+
+    #[inline]
+    fn table(&mut self, value: &FieldTable, field: &'static str) -> Result<(), EncodeError> {
+        Self::table(self, value, field)
+    }
+
+    fn nested(
+        &mut self,
+        value: Nested<'_>,
+        field: &'static str,
+        level: usize,
+        left: &mut usize,
+    ) -> Result<(), EncodeError> {
+        write_table::nested(self, value, field, level, left)
+    }
+
+    fn measured(
+        &mut self,
+        field: &'static str,
+        body: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let at = self.out.len();
+        Self::u32(self, 0);
+        let begin = self.out.len();
+        body(self)?;
+        let len = self.out.len() - begin;
+        let counted = u32::try_from(len).map_err(|_| EncodeError::TableTooLong { field, len })?;
+        if let Some(place) = self.out.get_mut(at..begin) {
+            place.copy_from_slice(&counted.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    fn refuse(error: EncodeError) -> EncodeError {
+        error
     }
 }
 

@@ -118,13 +118,13 @@ fn comparing_and_hashing_is_that_of_the_octets() {
 #[test]
 fn long_octets_are_shared_and_short_ones_let_go_of_their_buffer() {
     let buffer = Bytes::from(vec![7; 1_000]);
-    let long = LongStr::from(buffer.slice(..39));
+    let long = LongStr::from(buffer.slice(..40));
     assert_eq!(long.as_bytes().as_ptr(), buffer.as_ptr());
     assert_eq!(long.clone().into_bytes().as_ptr(), buffer.as_ptr());
     assert_eq!(Bytes::from(long).as_ptr(), buffer.as_ptr());
 
-    drop(LongStr::from(buffer.slice(..38)));
-    let short = ShortStr::try_from(buffer.slice(..38)).unwrap();
+    drop(LongStr::from(buffer.slice(..39)));
+    let short = ShortStr::try_from(buffer.slice(..39)).unwrap();
     assert_ne!(short.as_bytes().as_ptr(), buffer.as_ptr());
     assert!(buffer.is_unique());
 }

@@ -47,7 +47,7 @@ fn real() -> Vec<Source> {
     ["spec/amqp0-9-1.xml", "spec/rabbitmq.xml"]
         .map(|name| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
-            Source { name: name.to_owned(), text: fs::read_to_string(path).unwrap() }
+            Source::new(name, fs::read_to_string(path).unwrap())
         })
         .into()
 }
@@ -59,7 +59,7 @@ fn changed(changes: &[(&str, &str)]) -> Vec<Source> {
         text = replaced_once(&text, from, to);
     }
     let mut sources = real();
-    sources.push(Source { name: "spec/pause.xml".to_owned(), text });
+    sources.push(Source::new("spec/pause.xml", text));
     sources
 }
 
@@ -178,26 +178,27 @@ fn neighbouring_bits_of_a_new_method_share_an_octet() {
     let protocol = generate(&changed(&[])).unwrap().protocol;
     let queue = item(&protocol, "pub mod queue {");
     holds(
-        item(queue, "impl wire::Encode for Pause {"),
+        item(queue, "impl wire::Layout for Pause {"),
         &[
             // The ticket and two octets of bits.
             "4 + wire::Encode::encoded_len(&self.queue) + wire::Encode::encoded_len(&self.arguments)",
-            "out.u16(0);
-             out.short_str(&self.queue);
-             out.bits([self.drain, false, self.no_wait]);
+            "out.u16(0)?;
+             out.short_str(&self.queue)?;
+             out.bits([self.drain, false, self.no_wait])?;
              out.table(&self.arguments, \"queue.pause.arguments\")?;
-             out.bits([self.if_idle]);
+             out.bits([self.if_idle])?;
              Ok(())",
         ],
     );
     holds(
-        item(queue, "impl wire::Decode for Pause {"),
+        item(queue, "impl wire::Layout for Pause {"),
         &["input.u16(\"queue.pause.reserved-1\")?;
-             let queue = input.short_str(\"queue.pause.queue\")?;
+             let queue = input.short(\"queue.pause.queue\")?;
              let [drain, _, no_wait] = input.bits(\"queue.pause.drain\")?;
              let arguments = input.table(\"queue.pause.arguments\")?;
              let [if_idle] = input.bits(\"queue.pause.if-idle\")?;
-             Ok(Self { queue, drain, no_wait, arguments, if_idle })"],
+             if whole { input.end()?; }
+             Ok(Self { queue: S::make_short(queue), drain, no_wait, arguments: S::make_table(arguments), if_idle })"],
     );
 }
 
@@ -332,7 +333,7 @@ fn a_direction_may_be_added_to_a_method() {
   </class>
 </amqp>"#;
     let mut sources = real();
-    sources.push(Source { name: "both.xml".to_owned(), text: overlay.to_owned() });
+    sources.push(Source::new("both.xml", overlay));
     let protocol = generate(&sources).unwrap().protocol;
     holds(item(&protocol, "pub enum ToClient {"), &["BasicPublish(basic::Publish)"]);
     holds(item(&protocol, "pub enum ToServer {"), &["BasicPublish(basic::Publish)"]);

@@ -99,14 +99,14 @@ pub(super) fn write(step: &Step<'_>, path: &str) -> TokenStream {
                     quote!(self.#name)
                 }
             });
-            quote!(out.bits([#(#bits),*]);)
+            quote!(out.bits([#(#bits),*])?;)
         }
         Step::One(field) if field.reserved => match field.wire_type {
             WireType::Bit => quote!(),
-            WireType::Octet | WireType::ShortStr => quote!(out.u8(0);),
-            WireType::Short => quote!(out.u16(0);),
-            WireType::Long | WireType::LongStr | WireType::Table => quote!(out.u32(0);),
-            WireType::LongLong | WireType::Timestamp => quote!(out.u64(0);),
+            WireType::Octet | WireType::ShortStr => quote!(out.u8(0)?;),
+            WireType::Short => quote!(out.u16(0)?;),
+            WireType::Long | WireType::LongStr | WireType::Table => quote!(out.u32(0)?;),
+            WireType::LongLong | WireType::Timestamp => quote!(out.u64(0)?;),
         },
         Step::One(field) => {
             let name = names::snake_ident(&field.name);
@@ -125,17 +125,17 @@ pub(super) fn write_value(
 ) -> TokenStream {
     let path = format!("{path}.{}", field.name);
     if field.is_reply_code() {
-        return quote!(out.u16(#by_value.0););
+        return quote!(out.u16(#by_value.0)?;);
     }
     match field.wire_type {
         WireType::Bit => quote!(),
-        WireType::Octet => quote!(out.u8(#by_value);),
-        WireType::Short => quote!(out.u16(#by_value);),
-        WireType::Long => quote!(out.u32(#by_value);),
-        WireType::LongLong => quote!(out.u64(#by_value);),
-        WireType::ShortStr => quote!(out.short_str(#by_reference);),
+        WireType::Octet => quote!(out.u8(#by_value)?;),
+        WireType::Short => quote!(out.u16(#by_value)?;),
+        WireType::Long => quote!(out.u32(#by_value)?;),
+        WireType::LongLong => quote!(out.u64(#by_value)?;),
+        WireType::ShortStr => quote!(out.short_str(#by_reference)?;),
         WireType::LongStr => quote!(out.long_str(#by_reference, #path)?;),
-        WireType::Timestamp => quote!(out.timestamp(#by_value);),
+        WireType::Timestamp => quote!(out.timestamp(#by_value)?;),
         WireType::Table => quote!(out.table(#by_reference, #path)?;),
     }
 }
@@ -166,9 +166,9 @@ pub(super) fn read(step: &Step<'_>, path: &str) -> TokenStream {
 pub(super) fn skip(field: &Field, path: &str) -> TokenStream {
     let path = format!("{path}.{}", field.name);
     match field.wire_type {
-        WireType::ShortStr => quote!(input.skip_short_str(#path)?;),
-        WireType::LongStr => quote!(input.skip_long_str(#path)?;),
-        WireType::Table => quote!(input.skip_table(#path)?;),
+        WireType::ShortStr => quote!(input.skip_short(#path)?;),
+        WireType::LongStr => quote!(input.skip_long(#path)?;),
+        WireType::Table => quote!(input.skip_long(#path)?;),
         WireType::Bit => quote!(),
         WireType::Octet => quote!(input.u8(#path)?;),
         WireType::Short => quote!(input.u16(#path)?;),
@@ -189,24 +189,42 @@ pub(super) fn read_value(field: &Field, path: &str, to_root: &TokenStream) -> To
         WireType::Short => quote!(input.u16(#path)?),
         WireType::Long => quote!(input.u32(#path)?),
         WireType::LongLong => quote!(input.u64(#path)?),
-        WireType::ShortStr => quote!(input.short_str(#path)?),
-        WireType::LongStr => quote!(input.long_str(#path)?),
+        WireType::ShortStr => quote!(input.short(#path)?),
+        WireType::LongStr => quote!(input.long(#path)?),
         WireType::Timestamp => quote!(input.timestamp(#path)?),
         WireType::Table => quote!(input.table(#path)?),
     }
 }
 
-/// `name` or `name: local`, for the struct that the variables are put into.
-pub(super) fn initializer(field: &Field) -> TokenStream {
+/// `name: value`, the value made of what was read.
+pub(super) fn made(field: &Field) -> TokenStream {
     let name = names::snake_ident(&field.name);
     let local = local(field);
-    if name == local { quote!(#name) } else { quote!(#name: #local) }
+    match maker(field) {
+        Some(maker) => quote!(#name: S::#maker(#local)),
+        None if name == local => quote!(#name),
+        None => quote!(#name: #local),
+    }
 }
 
-/// The variable that a field is read into: named as the field, but never as the reader or the flags.
+/// What makes the value, for the types whose values are more than what is read.
+pub(super) fn maker(field: &Field) -> Option<proc_macro2::Ident> {
+    match field.wire_type {
+        WireType::ShortStr => Some(format_ident!("make_short")),
+        WireType::LongStr => Some(format_ident!("make_long")),
+        WireType::Table => Some(format_ident!("make_table")),
+        _ => None,
+    }
+}
+
+/// The variable that a field is read into: named as the field, but never as another variable around it.
 pub(super) fn local(field: &Field) -> proc_macro2::Ident {
     let name = names::snake_ident(&field.name);
-    if name == "input" || name == "flags" { format_ident!("{name}_") } else { name }
+    if ["input", "flags", "whole"].iter().any(|taken| name == taken) {
+        format_ident!("{name}_")
+    } else {
+        name
+    }
 }
 
 #[cfg(test)]

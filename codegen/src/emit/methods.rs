@@ -3,17 +3,17 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::model::{Class, Field, FieldDefault, Method, WireType};
+use crate::model::{Class, Field, FieldDefault, Method, Model, WireType};
 use crate::names;
 
 use super::reflect::{self, Owner};
 use super::{docs, fields, secrets};
 
-pub(super) fn method(class: &Class, method: &Method) -> TokenStream {
+pub(super) fn method(model: &Model, class: &Class, method: &Method) -> TokenStream {
     let definition = definition(class, method);
     let name = names::camel_ident(&method.name);
     let path = format!("{}.{}", class.name, method.name);
-    let info = reflect::method(class, method);
+    let info = reflect::method(model, class, method);
     let reflect = reflect::reflect(&Owner::Method(method));
     let encode = encode(method, &path);
     let decode = decode(method, &path);
@@ -26,11 +26,8 @@ pub(super) fn method(class: &Class, method: &Method) -> TokenStream {
 
         #reflect
 
-        impl wire::Encode for #name {
+        impl wire::Layout for #name {
             #encode
-        }
-
-        impl wire::Decode for #name {
             #decode
         }
 
@@ -119,16 +116,13 @@ fn encode(method: &Method, path: &str) -> TokenStream {
     // The parameter is named in any case: rustdoc shows it.
     let unused = writes.is_empty().then(|| quote!(let _ = out;));
     quote! {
-        #[inline]
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             #encoded_len
         }
 
-        #[inline]
-        fn encode(
-            &self,
-            out: &mut wire::Writer<'_>,
-        ) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             #unused
             #(#writes)*
             Ok(())
@@ -139,20 +133,17 @@ fn encode(method: &Method, path: &str) -> TokenStream {
 fn decode(method: &Method, path: &str) -> TokenStream {
     let steps = fields::steps(&method.fields);
     let reads: Vec<_> = steps.iter().map(|step| fields::read(step, path)).collect();
-    let unused = reads.is_empty().then(|| quote!(let _ = input;));
-    let initializers: Vec<_> =
-        method.fields.iter().filter(|field| !field.reserved).map(fields::initializer).collect();
-    let value =
-        if initializers.is_empty() { quote!(Self) } else { quote!(Self { #(#initializers),* }) };
-    // By force, as the readers of strings in amqp091-types are: a struct of strings that is handed over in memory is copied
-    // once more, which takes as long as reading it.
+    let kept: Vec<&Field> = method.fields.iter().filter(|field| !field.reserved).collect();
+    let made = kept.iter().map(|field| fields::made(field));
+    let value = if kept.is_empty() { quote!(Self) } else { quote!(Self { #(#made),* }) };
+    // By force: a struct of strings that is handed over in memory is copied once more, which takes as long as reading it.
     quote! {
         #[inline(always)]
-        fn decode(
-            input: &mut wire::Reader<'_>,
-        ) -> Result<Self, wire::DecodeError> {
-            #unused
+        fn read<'a, S: wire::Source<'a>>(input: &mut S, whole: bool) -> Result<Self, S::Error> {
             #(#reads)*
+            if whole {
+                input.end()?;
+            }
             Ok(#value)
         }
     }

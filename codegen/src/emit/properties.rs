@@ -14,19 +14,21 @@ pub(super) fn properties(class: &Class) -> TokenStream {
     }
     let path = format!("{}.properties", class.name);
     let fields = fields_of(class);
-    let all: Vec<Property<'_>> = fields
-        .iter()
-        .enumerate()
-        .map(|(index, field)| Property::new(index, field))
-        .collect();
+    let all: Vec<Property<'_>> =
+        fields.iter().enumerate().map(|(index, field)| Property::new(index, field)).collect();
     let kept = || all.iter().filter(|property| !property.field.reserved);
     let definitions = kept().map(|property| property.definition(&path));
     let setters = kept().map(Property::setter);
     let lens = kept().filter_map(Property::encoded_len);
+    let tables = kept().filter(|property| property.field.wire_type == WireType::Table);
+    let tables: Vec<_> = tables.map(|property| &property.name).collect();
+    let has_tables = match &tables[..] {
+        [] => quote!(false),
+        tables => quote!(#(self.#tables.is_some())||*),
+    };
     let flags = kept().map(Property::set_flag);
     let writes = kept().filter_map(|property| property.write(&path));
     let reads = all.iter().filter_map(|property| property.read(&path));
-    let initializers = kept().map(|property| fields::initializer(property.field));
     let reflect = super::reflect::reflect(&super::reflect::Owner::Properties(class));
     let flags_path = format!("{path}.flags");
     let docs = docs::lines([
@@ -54,35 +56,37 @@ pub(super) fn properties(class: &Class) -> TokenStream {
 
         #reflect
 
-        impl wire::Encode for Properties {
-            #[inline]
+        impl wire::Layout for Properties {
+            #[inline(always)]
             fn encoded_len(&self) -> usize {
                 2 #(+ #lens)*
             }
 
-            #[inline]
-            fn encode(
-                &self,
-                out: &mut wire::Writer<'_>,
-            ) -> Result<(), wire::EncodeError> {
+            #[inline(always)]
+            fn has_tables(&self) -> bool {
+                #has_tables
+            }
+
+            #[inline(always)]
+            fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
                 let mut flags: u16 = 0;
                 #(#flags)*
-                out.u16(flags);
+                out.u16(flags)?;
                 #(#writes)*
                 Ok(())
             }
-        }
 
-        impl wire::Decode for Properties {
             /// Reads one word of flags. The bits of it that stand for no property are ignored, the one that announces
             /// another word too: brokers pass it on without there being another word.
             #[inline(always)]
-            fn decode(
-                input: &mut wire::Reader<'_>,
-            ) -> Result<Self, wire::DecodeError> {
+            fn read<'a, S: wire::Source<'a>>(input: &mut S, whole: bool) -> Result<Self, S::Error> {
                 let flags = input.u16(#flags_path)?;
+                let mut properties = Self::default();
                 #(#reads)*
-                Ok(Self { #(#initializers),* })
+                if whole {
+                    input.end()?;
+                }
+                Ok(properties)
             }
         }
 
@@ -189,25 +193,26 @@ impl<'a> Property<'a> {
         })
     }
 
+    /// The statement that reads it into `properties`, where it is not set yet.
     fn read(&self, path: &str) -> Option<TokenStream> {
-        let flag = &self.flag;
-        let local = fields::local(self.field);
-        Some(match (self.field.reserved, self.is_bit()) {
-            (true, true) => return None,
-            (true, false) => {
-                let skip = fields::skip(self.field, path);
-                quote! {
-                    if flags & #flag != 0 {
-                        #skip
-                    }
-                }
+        let (name, flag) = (&self.name, &self.flag);
+        if self.is_bit() {
+            let read = quote!(properties.#name = flags & #flag != 0;);
+            return (!self.field.reserved).then_some(read);
+        }
+        let read = if self.field.reserved {
+            fields::skip(self.field, path)
+        } else {
+            let value = fields::read_value(self.field, path, &quote!(super::));
+            match (self.field.wire_type, fields::maker(self.field)) {
+                (WireType::ShortStr, _) => quote!(S::fill_short(&mut properties.#name, #value);),
+                (_, Some(maker)) => quote!(properties.#name = Some(S::#maker(#value));),
+                (_, None) => quote!(properties.#name = Some(#value);),
             }
-            (false, true) => quote!(let #local = flags & #flag != 0;),
-            (false, false) => {
-                let value = fields::read_value(self.field, path, &quote!(super::));
-                quote! {
-                    let #local = if flags & #flag != 0 { Some(#value) } else { None };
-                }
+        };
+        Some(quote! {
+            if flags & #flag != 0 {
+                #read
             }
         })
     }
