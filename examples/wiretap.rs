@@ -56,7 +56,7 @@ fn carry(arrow: &str, mut from: &TcpStream, mut to: &TcpStream) {
         }
         // What follows octets that make no sense makes none either.
         if let Some(Err(error)) = tap.as_mut().map(|tap| tap.print(octets)) {
-            eprintln!("{arrow} {error}; the rest of this direction isn't shown");
+            eprintln!("{arrow} {}; the rest of this direction isn't shown", chain(&*error));
             tap = None;
         }
     }
@@ -96,9 +96,20 @@ fn show(frame: &AnyFrame) -> String {
         AnyFrame::Header(header) => match header.decode() {
             Ok(properties) => format!("{} octets, {}", header.body_size, properties.describe()),
             // Another publisher's octets: this message alone has a problem.
-            Err(error) => format!("{} octets, {error}", header.body_size),
+            Err(error) => format!("{} octets, {}", header.body_size, chain(&error)),
         },
         AnyFrame::Body(body) => format!("{:?}", body.escape_ascii().to_string()),
         AnyFrame::Heartbeat => "heartbeat".to_owned(),
     }
+}
+
+/// An error and what is behind it: the frame, the method, the argument.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }

@@ -21,6 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::fmt;
+
 use amqp091_types::{
     BlastRadius, ContentProperties, EncodeError, MethodError, PropertiesError, Writer,
 };
@@ -34,7 +36,9 @@ use crate::protocol::{AnyMethod, AnyProperties, ReplyCode};
 use crate::protocol_header::{NotAmqp, ProtocolHeader};
 
 /// Whatever one peer sends to the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows how long a body is, not what is in it, and no credentials.
+#[derive(Clone, PartialEq, Eq)]
 #[allow(
     clippy::large_enum_variant,
     reason = "an allocation for every method would cost more than moving it"
@@ -50,6 +54,18 @@ pub enum AnyFrame {
     Body(Bytes),
     /// A sign of life, on channel 0.
     Heartbeat,
+}
+
+impl fmt::Debug for AnyFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProtocolHeader(header) => f.debug_tuple("ProtocolHeader").field(header).finish(),
+            Self::Method(method) => f.debug_tuple("Method").field(method).finish(),
+            Self::Header(header) => f.debug_tuple("Header").field(header).finish(),
+            Self::Body(body) => write!(f, "Body({} octets)", body.len()),
+            Self::Heartbeat => f.write_str("Heartbeat"),
+        }
+    }
 }
 
 /// A content header whose properties are kept as they came, until they are asked for: they are another publisher's octets,
@@ -143,8 +159,22 @@ impl AnyFrame {
     ///
     /// # Errors
     ///
-    /// [`EncodeError`] when an argument has no encoding; nothing is appended.
+    /// [`EncodeError`] when an argument has no encoding, when a header or body takes more than a frame can hold, or when
+    /// it is to go on channel 0; nothing is appended.
     pub fn marshal(&self, channel: u16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let content = match self {
+            Self::Header(header) => Some(ContentHeader::LEN + header.properties.as_bytes().len()),
+            Self::Body(body) => Some(body.len()),
+            Self::ProtocolHeader(_) | Self::Method(_) | Self::Heartbeat => None,
+        };
+        if let Some(len) = content {
+            if channel == 0 {
+                return Err(EncodeError::ContentOnChannelZero);
+            }
+            if u32::try_from(len).is_err() {
+                return Err(EncodeError::FrameTooLong { len });
+            }
+        }
         match self {
             Self::ProtocolHeader(header) => out.extend_from_slice(&header.to_bytes()),
             Self::Method(method) => encode::method_arguments(out, channel, method.id(), method)?,

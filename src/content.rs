@@ -4,6 +4,8 @@
 //! until the announced size is reached; nothing else of that channel may come between (spec section
 //! 4.2.6). [`Assembler`] holds one channel to that, whichever side it is on.
 
+use std::fmt;
+
 use amqp091_types::{ContentProperties, PropertiesError};
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
@@ -14,7 +16,9 @@ use crate::protocol::ReplyCode;
 const HEADER_LEN: usize = 12;
 
 /// A content header: `class-id:u16 weight:u16 body-size:u64`, then the properties.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// `Debug` shows how long the properties are, not what is in them.
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct ContentHeader<'a> {
     /// The class of the method that the content belongs to.
     pub class_id: u16,
@@ -22,6 +26,16 @@ pub struct ContentHeader<'a> {
     pub body_size: u64,
     /// The property flags and values, still encoded.
     pub properties: &'a [u8],
+}
+
+impl fmt::Debug for ContentHeader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContentHeader")
+            .field("class_id", &self.class_id)
+            .field("body_size", &self.body_size)
+            .field("properties", &format_args!("{} octets", self.properties.len()))
+            .finish()
+    }
 }
 
 impl<'a> ContentHeader<'a> {
@@ -54,8 +68,16 @@ impl<'a> ContentHeader<'a> {
 
 /// A message's properties as they came: decoded when asked for, so that a bad header table in one
 /// message fails that message, not the connection.
-#[derive(Clone, Debug, Eq, PartialEq)]
+///
+/// `Debug` shows how many octets they are, not what is in them.
+#[derive(Clone, Eq, PartialEq)]
 pub struct RawProperties(Bytes);
+
+impl fmt::Debug for RawProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawProperties({} octets)", self.0.len())
+    }
+}
 
 impl RawProperties {
     /// Keeps these octets: a content header's payload behind its first [`ContentHeader::LEN`].
@@ -86,12 +108,23 @@ impl Default for RawProperties {
 }
 
 /// A whole content. Properties and body may be slices of a larger buffer, which they keep alive.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+///
+/// `Debug` shows how long both are, not what is in them.
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Content {
     /// The properties, still encoded.
     pub properties: RawProperties,
     /// The body. One that came in a single frame is that frame's octets, uncopied.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content")
+            .field("properties", &self.properties)
+            .field("body", &format_args!("{} octets", self.body.len()))
+            .finish()
+    }
 }
 
 /// Puts one channel's contents together: [`begin`](Self::begin) behind the method,

@@ -14,6 +14,12 @@
 //! - [`protocol_header`]: the eight octets that open a connection.
 //! - [`types`]: the wire types that methods are made of, re-exported from `amqp091-types`.
 //!
+//! # Features
+//!
+//! - `serde`: tables, methods and properties as JSON that a person would write, and as wire octets in binary formats;
+//!   the module `types::serde_forms` says how.
+//! - `tokio-util`: the module `codec`, frames through tokio_util's `Framed`.
+//!
 //! # Example
 //!
 //! A method goes to the wire and comes back, through a buffer that a socket would fill:

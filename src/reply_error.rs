@@ -26,7 +26,7 @@ use amqp091_types::{MethodId, ShortStr};
 
 use crate::protocol::{ErrorKind, ReplyCode, basic, channel, connection, method_name};
 
-/// What a peer says about a failure.
+/// What a peer says about a failure. Displayed on one line, whatever characters the peer sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplyError {
@@ -119,7 +119,7 @@ impl From<basic::Return> for ReplyError {
 
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.text)?;
+        write!(f, "{}: {}", self.code, self.text.printable())?;
         let ends = match self.ends {
             Some(ErrorKind::Soft) => "ends the channel",
             Some(ErrorKind::Hard) => "ends the connection",

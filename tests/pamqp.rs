@@ -9,17 +9,17 @@
 
 use amqp091::any_frame::{AnyFrame, Header, UnmarshalError};
 use amqp091::bytes::{Bytes, BytesMut};
-use amqp091::frame::{FrameKind, FrameLimits, Parsed, parse};
+use amqp091::frame::{FrameKind, FrameLimits, HEAD, Parsed, parse};
 use amqp091::protocol::{
-    AnyMethod, CLASSES, DOMAINS, ErrorKind, ReplyCode, basic, channel, connection, constants,
-    exchange, method_info, method_named, queue, tx,
+    AnyMethod, CLASSES, DOMAINS, ErrorKind, ReplyCode, ToClient, ToServer, basic, channel,
+    connection, constants, exchange, method_info, method_named, queue, tx,
 };
 use amqp091::protocol_header::ProtocolHeader;
 use amqp091::reply_error::ReplyError;
 use amqp091::types::schema::{FieldDefault, Rule, WireType};
 use amqp091::types::{
-    Decode, Encode, FieldRef, FieldTable, FieldValue, Method, MethodId, Profile, Reader, Reflect,
-    Request, SentBy, ShortStr, Timestamp, Value, Writer,
+    Decode, Encode, EncodeError, FieldRef, FieldTable, FieldValue, Method, MethodId, Profile,
+    Reader, Reflect, Request, SentBy, ShortStr, Timestamp, Value, Writer,
 };
 
 fn short(text: &str) -> ShortStr {
@@ -94,8 +94,6 @@ fn defaults_are_those_of_the_tables() {
                 FieldDefault::True => value == FieldRef::Bit(true),
                 FieldDefault::Number(default) => number == Some(default),
                 FieldDefault::Text(text) => octets.as_deref() == Some(text.as_bytes()),
-                // A reply code is success until it is something else.
-                FieldDefault::Zero if field.domain == Some("reply-code") => number == Some(200),
                 FieldDefault::Zero => {
                     number.is_none_or(|number| number == 0)
                         && octets.is_none_or(|octets| octets.is_empty())
@@ -108,7 +106,7 @@ fn defaults_are_those_of_the_tables() {
     }
 }
 
-/// `Frame.synchronous`, `Frame.valid_responses`
+/// `Frame.synchronous`, `Frame.valid_responses`. In the specification replies are synchronous too, in pamqp they aren't.
 #[test]
 fn synchronous_and_valid_responses() {
     let synchronous = |method: AnyMethod| method.info().synchronous;
@@ -194,7 +192,7 @@ fn any_method_is_built_from_names_and_values() {
         "basic.publish.reserved-1 is reserved: it is always sent as zero or empty"
     );
     let unknown = method.set_field("exchanges", FieldValue::Bit(true)).unwrap_err();
-    assert_eq!(unknown.to_string(), "basic.publish has no field exchanges");
+    assert_eq!(unknown.to_string(), "basic.publish has no field \"exchanges\"");
     assert_eq!(method, AnyMethod::from(publish()), "nothing was changed");
 }
 
@@ -444,7 +442,7 @@ fn fields_by_type() {
 fn constants_of_the_protocol() {
     assert_eq!(constants::PORT, 5672);
     assert_eq!(constants::PROTOCOL_VERSION, (0, 9, 1));
-    assert_eq!(constants::FRAME_END, 0xCE);
+    assert_eq!((constants::FRAME_END, HEAD), (0xCE, 7));
     assert_eq!(constants::FRAME_MIN_SIZE, 4096);
     let types = [constants::FRAME_METHOD, constants::FRAME_HEADER, constants::FRAME_BODY];
     assert_eq!((types, constants::FRAME_HEARTBEAT), ([1, 2, 3], 8));
@@ -569,4 +567,61 @@ fn values_of_tables() {
         assert_eq!(encoded(&table), expected);
         assert_eq!(FieldTable::decode_all(&expected), Ok(table));
     }
+}
+
+/// `encode.encode_table_value(value)`, `decode.embedded_value(data)`
+#[test]
+fn values_alone() {
+    let nested = Value::Array(vec![Value::Table(FieldTable::new().with(short("k"), 1))]);
+    let octets = b"A\0\0\0\x0cF\0\0\0\x07\x01kI\0\0\0\x01";
+    assert_eq!(encoded(&nested), octets);
+    assert_eq!(Value::decode_all(octets), Ok(nested));
+
+    let mut input = Reader::new(b"t\x01V");
+    assert_eq!(Value::decode(&mut input), Ok(Value::Bool(true)));
+    assert_eq!(input.offset(), 2, "the next value stands behind it");
+    let error = Value::decode_all(b"A\0\0\0\x02I\0").unwrap_err();
+    assert_eq!(error.to_string(), "value: at octet 6: needs 4 octets, 1 is left in the table");
+    assert!(Value::decode_all(b"?").is_err() && Value::decode_all(b"").is_err());
+}
+
+/// `encode.table_integer(value)`
+#[test]
+fn integers_of_the_smallest_type() {
+    let all = [
+        (b'b', vec![0, -1, 127, -128]),
+        (b's', vec![128, 255, -129, 32_767, -32_768]),
+        (b'u', vec![32_768, 65_535]),
+        (b'I', vec![65_536, -32_769, 2_147_483_647, -2_147_483_648]),
+        (b'i', vec![2_147_483_648, 4_294_967_295]),
+        (b'l', vec![4_294_967_296, -2_147_483_649, i64::MAX, i64::MIN]),
+    ];
+    for (tag, integers) in all {
+        for integer in integers {
+            let value = Value::smallest_integer(integer);
+            assert_eq!(encoded(&value)[0], tag, "{integer}");
+            assert_eq!(value.as_i64(), Some(integer));
+        }
+    }
+}
+
+/// What `frame.marshal` of pamqp writes although nobody could read it
+#[test]
+fn marshal_refuses_what_is_no_frame() {
+    let mut out = BytesMut::from(&b"before"[..]);
+    let body = AnyFrame::Body(Bytes::from_static(b"x"));
+    assert_eq!(body.marshal(0, &mut out), Err(EncodeError::ContentOnChannelZero));
+    let header = AnyFrame::Header(Header::new(1, &basic::Properties::default()).unwrap());
+    assert_eq!(header.marshal(0, &mut out), Err(EncodeError::ContentOnChannelZero));
+    assert_eq!(out, &b"before"[..]);
+}
+
+/// A method that came in a frame, for a `match` that is exhaustive over what a side receives
+#[test]
+fn any_method_to_what_a_side_receives() {
+    let publish = AnyMethod::from(publish());
+    assert!(matches!(ToServer::try_from(publish.clone()), Ok(ToServer::BasicPublish(_))));
+    assert_eq!(ToClient::try_from(publish.clone()), Err(publish));
+    let close = AnyMethod::from(channel::Close::default());
+    assert!(ToServer::try_from(close.clone()).is_ok() && ToClient::try_from(close).is_ok());
 }

@@ -71,7 +71,7 @@ impl fmt::Display for WireType {
 }
 
 /// A class: methods about one thing, and the properties of their contents.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClassInfo {
     /// Its number on the wire, 60 for basic.
@@ -115,7 +115,7 @@ impl ClassInfo {
 }
 
 /// A method.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MethodInfo {
     /// Its number and that of its class.
@@ -208,11 +208,13 @@ impl MethodInfo {
 }
 
 /// An argument of a method, or a content property.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldInfo {
-    /// `routing-key`. In Rust, the hyphens are underscores.
+    /// In the specification: `routing-key`.
     pub name: &'static str,
+    /// In Rust: `routing_key`.
+    pub rust_name: &'static str,
     /// One line about it; empty if the specification has none.
     pub label: &'static str,
     /// The named type it is declared with, if it is: `exchange-name`.
@@ -234,6 +236,7 @@ impl FieldInfo {
     pub const fn new(name: &'static str, wire_type: WireType) -> Self {
         Self {
             name,
+            rust_name: name,
             label: "",
             domain: None,
             wire_type,
@@ -248,6 +251,13 @@ impl FieldInfo {
     #[must_use]
     pub const fn with_label(mut self, label: &'static str) -> Self {
         self.label = label;
+        self
+    }
+
+    /// With a name in Rust that isn't the specification's.
+    #[must_use]
+    pub const fn with_rust_name(mut self, name: &'static str) -> Self {
+        self.rust_name = name;
         self
     }
 
@@ -289,12 +299,13 @@ impl FieldInfo {
     /// Whether that is its name, spelled as in the specification (`routing-key`) or as in Rust (`routing_key`).
     pub fn is_named(&self, name: &str) -> bool {
         let same = |(a, b): (u8, u8)| a == b || (a == b'-' && b == b'_');
-        self.name.len() == name.len() && self.name.bytes().zip(name.bytes()).all(same)
+        let as_in_rust = || self.name.bytes().zip(name.bytes()).all(same);
+        name == self.rust_name || (self.name.len() == name.len() && as_in_rust())
     }
 }
 
 /// A named type of fields: `queue-name`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DomainInfo {
     /// `queue-name`.

@@ -65,8 +65,9 @@
 //!
 //! Whatever is written can be read, but tables nested deeper than [`TABLE_DEPTH_MAX`](crate::limits::TABLE_DEPTH_MAX),
 //! which have no form on the wire either, are an error both ways. So are, on reading, an object with a key twice, a
-//! key that begins with `$` and is no tag, a key of more than 255 octets, and an integer from 2⁶³ up (from 2⁶⁴ up, most
-//! readers make a floating-point number of it). As on the wire, memory is taken for what is there, in proportion to the text.
+//! key that begins with `$` and is no tag, a key of more than 255 octets, and an integer from 2⁶³ up to 2⁶⁴. From there up,
+//! and below −2⁶³, most readers make a floating-point number of an integer before it gets here, so it becomes an
+//! [`F64`](crate::Value::F64). As on the wire, memory is taken for what is there, in proportion to the text.
 //!
 //! Outside tables the type is known, so a [`Timestamp`](crate::Timestamp) is a number, a [`Decimal`](crate::Decimal)
 //! a string, [`ShortStr`](crate::ShortStr) and [`LongStr`](crate::LongStr) are strings, or `{"$str": …}` if they are not
@@ -83,15 +84,20 @@
 //! ```
 //!
 //! The enums of methods say which one it is: `{"basic.publish": {"routing_key": "work"}}`, with the specification's name.
-//! Content properties are an object of those that are there; `null` is read as one that isn't. A reply code is its number.
+//! Content properties are an object of those that are there; `null` is read as one that isn't. Their enum says whose they
+//! are: `{"basic": {"delivery_mode": 2}}`, with the name of the class. A reply code is its number.
+//!
+//! What a field that holds credentials is given instead of a string is not quoted in the error, nor is what is wrong with
+//! it: `connection.secure-ok.response: not a longstr (what is there isn't shown)`.
 //!
 //! # For machines: formats that say they aren't human-readable
 //!
 //! There, values, tables, methods and properties are their octets on the wire: of a [`Value`](crate::Value) its tag and
 //! what follows, of a [`FieldTable`](crate::FieldTable) its length and entries, of a method the arguments, of an enum of
-//! methods the payload of its frame. What can't be sent can't be written in such a format, NaN for example. Strings are their
+//! methods the payload of its frame, of the enum of content properties the class id, the flags and the values. What can't be sent can't be written in such a format, NaN for example. Strings are their
 //! octets, timestamps a 64-bit number, decimals their two numbers, and reply codes their number.
 
+mod any_properties;
 mod base64;
 mod floats;
 mod methods;
@@ -108,6 +114,9 @@ mod write_value;
 pub mod __private {
     pub use serde_core;
 
+    pub use super::any_properties::{
+        PropertiesEnum, deserialize_any_properties, serialize_any_properties,
+    };
     pub use super::methods::{
         MethodEnum, deserialize_any_method, deserialize_method, deserialize_properties,
         serialize_any_method, serialize_fields,

@@ -74,6 +74,35 @@ macro_rules! __serde_protocol {
     };
 }
 
+/// Serialization of the enum of content properties, which a protocol without any hasn't.
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __serde_any_properties {
+    ($classes:expr, $enum:ty) => {
+        impl $crate::serde_forms::__private::PropertiesEnum for $enum {
+            const CLASSES: &'static [&'static $crate::schema::ClassInfo] = $classes;
+
+            fn class(&self) -> &'static $crate::schema::ClassInfo {
+                Self::class(self)
+            }
+
+            fn new(class_id: u16) -> ::core::option::Option<Self> {
+                Self::new(class_id)
+            }
+
+            fn decode(
+                class_id: u16,
+                octets: &[u8],
+            ) -> ::core::result::Result<Self, $crate::PropertiesError> {
+                Self::decode(class_id, octets)
+            }
+        }
+
+        $crate::__serde_impl!($enum, serialize_any_properties(), deserialize_any_properties());
+    };
+}
+
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]
@@ -120,4 +149,12 @@ macro_rules! __serde_properties {
 #[macro_export]
 macro_rules! __serde_protocol {
     ($classes:expr, $reply_code:ty, $($enum:ty),*) => {};
+}
+
+/// Nothing, without the feature `serde`.
+#[cfg(not(feature = "serde"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __serde_any_properties {
+    ($classes:expr, $enum:ty) => {};
 }

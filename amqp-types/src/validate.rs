@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::reflect::{FieldRef, Reflect};
+use crate::field::FieldRef;
+use crate::reflect::Reflect;
 use crate::schema::{FieldInfo, Rule};
 
 /// How strict a check is.
@@ -23,6 +24,9 @@ const PAMQP_OCTETS: &[u8] = b"@#,/+ ";
 
 /// The domain of names whose length pamqp leaves to the wire.
 const QUEUE_NAME: &str = "queue-name";
+
+/// The domains of names in which pamqp takes those octets.
+const NAMES: [Option<&str>; 2] = [Some("exchange-name"), Some(QUEUE_NAME)];
 
 /// A field that isn't as the specification asserts.
 ///
@@ -106,9 +110,8 @@ fn is_kept(
                 || value.as_bytes().is_none_or(|octets| octets.len() as u64 <= u64::from(*length))
         }
         Rule::Pattern(pattern) => value.as_bytes().is_none_or(|octets| {
-            octets
-                .iter()
-                .all(|octet| pattern.allows(*octet) || (pamqp && PAMQP_OCTETS.contains(octet)))
+            let also = if pamqp && NAMES.contains(&info.domain) { PAMQP_OCTETS } else { &[] };
+            octets.iter().all(|octet| pattern.allows(*octet) || also.contains(octet))
         }),
         Rule::Among(values) => value.as_u64().is_none_or(|number| values.contains(&number)),
         Rule::AtMost { method, field } => {

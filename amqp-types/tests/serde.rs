@@ -119,6 +119,10 @@ fn what_is_read_but_not_written() {
     assert_eq!(read::<Value>(r#"{"$table":[]}"#), Value::Table(FieldTable::new()));
     assert_eq!(read::<Value>(r#"{"$str":"YQ=="}"#), Value::from("a"));
     assert_eq!(read::<Value>("1e3"), Value::F64(1000.0));
+    assert_eq!(read::<Value>(r#"{"$f64":"0x1"}"#), Value::F64(f64::from_bits(1)));
+    // What no integer holds is a floating-point number before it is seen here.
+    assert_eq!(read::<Value>("-9223372036854775809"), Value::F64(-9_223_372_036_854_775_808.0));
+    assert_eq!(read::<Value>("18446744073709551616"), Value::F64(18_446_744_073_709_551_616.0));
 }
 
 #[test]
@@ -139,6 +143,10 @@ fn mistakes_are_named() {
     refused::<Value>(r#"{"$f32":1e39}"#, "a number");
     refused::<Value>(r#"{"$f64":"1e999"}"#, "a number");
     refused::<Value>(r#"{"$f64":"infinity"}"#, "a number");
+    for digits in ["+7ff8", "-0", "", "7ff8000000000000f", "7g", " 7"] {
+        refused::<Value>(&format!(r#"{{"$f64":"0x{digits}"}}"#), "the bits as 0x and digits");
+        refused::<Value>(&format!(r#"{{"$f32":"0x{digits}"}}"#), "the bits as 0x and digits");
+    }
     refused::<Value>(r#"{"$table":{"a":1}}"#, "an array of entries");
     refused::<Value>(r#"{"$table":[["a"]]}"#, "a key and a value");
     refused::<Value>(r#"{"$table":[["a",1,2]]}"#, "a key and a value");

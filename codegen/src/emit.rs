@@ -52,7 +52,7 @@ fn protocol(model: &Model) -> TokenStream {
     let enums = enums::enums(model);
     let any_properties = any_properties::any_properties(model);
     let infos = reflect::classes(model);
-    let classes = model.classes.iter().map(class);
+    let classes = model.classes.iter().map(|one| class(model, one));
     quote! {
         #reply_code
         #constants
@@ -63,11 +63,11 @@ fn protocol(model: &Model) -> TokenStream {
     }
 }
 
-fn class(class: &Class) -> TokenStream {
+fn class(model: &Model, class: &Class) -> TokenStream {
     let module = names::snake_ident(&class.name);
     let docs = docs::class(class);
     let index = docs::number(class.index);
-    let methods = class.methods.iter().map(|method| methods::method(class, method));
+    let methods = class.methods.iter().map(|method| methods::method(model, class, method));
     let replies = class.methods.iter().map(|method| replies::replies(class, method));
     let properties = properties::properties(class);
     let info = reflect::class(class);

@@ -94,6 +94,11 @@ pub(super) trait Float: Sized + FromStr {
     const NAN: Self;
 }
 
+/// Without them, `from_str_radix` would take a sign too.
+fn only_digits(hexadecimal: &str) -> Option<&str> {
+    hexadecimal.bytes().all(|octet| octet.is_ascii_hexdigit()).then_some(hexadecimal)
+}
+
 impl Float for f32 {
     fn from_number(number: f64) -> Option<Self> {
         let narrow = number as Self;
@@ -101,7 +106,8 @@ impl Float for f32 {
     }
 
     fn from_bits_text(hexadecimal: &str) -> Option<Self> {
-        u32::from_str_radix(hexadecimal, 16).ok().map(Self::from_bits)
+        let digits = only_digits(hexadecimal)?;
+        u32::from_str_radix(digits, 16).ok().map(Self::from_bits)
     }
 
     fn is_finite(&self) -> bool {
@@ -117,7 +123,8 @@ impl Float for f64 {
     }
 
     fn from_bits_text(hexadecimal: &str) -> Option<Self> {
-        u64::from_str_radix(hexadecimal, 16).ok().map(Self::from_bits)
+        let digits = only_digits(hexadecimal)?;
+        u64::from_str_radix(digits, 16).ok().map(Self::from_bits)
     }
 
     fn is_finite(&self) -> bool {

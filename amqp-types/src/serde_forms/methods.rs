@@ -2,7 +2,6 @@
 //!
 //! What is generic over the method does nothing but hand it on as a `dyn Reflect`, as there are many methods.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde_core::de::{
@@ -13,8 +12,9 @@ use serde_core::ser::{Serialize, SerializeMap, Serializer};
 use super::octets;
 use crate::codec::{Decode, Encode};
 use crate::error::MethodError;
+use crate::field::{FieldRef, FieldValue};
 use crate::method::MethodId;
-use crate::reflect::{FieldRef, FieldValue, Reflect};
+use crate::reflect::Reflect;
 use crate::schema::{ClassInfo, FieldInfo, MethodInfo, WireType};
 
 /// An enum of methods, by its inherent functions.
@@ -105,22 +105,18 @@ pub fn deserialize_any_method<'de, T: MethodEnum, D: Deserializer<'de>>(
     }
 }
 
-/// All fields but the reserved ones, and the properties that aren't there.
-struct Fields<'a>(&'a dyn Reflect);
+/// All fields but the reserved ones, and the properties that aren't there. Named as in Rust: people have tools that take a
+/// hyphen for a minus.
+pub(super) struct Fields<'a>(pub(super) &'a dyn Reflect);
 
 impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.fields().count()))?;
         for (info, value) in self.0.fields() {
-            map.serialize_entry(&*rust_name(info), &Field(value))?;
+            map.serialize_entry(info.rust_name, &Field(value))?;
         }
         map.end()
     }
-}
-
-/// `routing_key`, not `routing-key`: people have tools that take a hyphen for a minus.
-fn rust_name(info: &'static FieldInfo) -> Cow<'static, str> {
-    if info.name.contains('-') { info.name.replace('-', "_").into() } else { info.name.into() }
 }
 
 struct Field<'a>(FieldRef<'a>);
@@ -143,7 +139,7 @@ impl Serialize for Field<'_> {
 
 /// What `null` says of a field.
 #[derive(Clone, Copy, PartialEq)]
-enum Null {
+pub(super) enum Null {
     /// Nothing.
     Refused,
     /// That it isn't there.
@@ -151,9 +147,9 @@ enum Null {
 }
 
 /// Sets the fields that are given.
-struct Fill<'a> {
-    owner: &'a mut dyn Reflect,
-    null: Null,
+pub(super) struct Fill<'a> {
+    pub(super) owner: &'a mut dyn Reflect,
+    pub(super) null: Null,
 }
 
 impl<'de> DeserializeSeed<'de> for Fill<'_> {
@@ -180,15 +176,24 @@ impl<'de> Visitor<'de> for Fill<'_> {
                 continue; // Not from `FieldName`.
             };
             if std::mem::replace(given, true) {
-                let (owner, name) = (owner.name(), rust_name(info));
+                let (owner, name) = (owner.name(), info.rust_name);
                 return Err(A::Error::custom(format_args!("{owner}.{name} is there twice")));
             }
-            if let Some(value) = map.next_value_seed(Holds { wire_type: info.wire_type, null })? {
+            let value = map.next_value_seed(Holds { wire_type: info.wire_type, null });
+            // Errors of formats quote what they didn't expect.
+            let value = if info.secret { value.map_err(|_| hidden(owner, info))? } else { value? };
+            if let Some(value) = value {
                 owner.set_field_at(index, value).map_err(A::Error::custom)?;
             }
         }
         Ok(())
     }
+}
+
+/// That a field can't hold what is there, which may be a credential.
+fn hidden<E: de::Error>(owner: &dyn Reflect, info: &FieldInfo) -> E {
+    let (owner, name, wire_type) = (owner.name(), info.name, info.wire_type);
+    E::custom(format_args!("{owner}.{name}: not a {wire_type} (what is there isn't shown)"))
 }
 
 /// The name of a field, as its place in the schema.
@@ -214,22 +219,22 @@ impl Visitor<'_> for FieldName {
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<usize, E> {
         let kept = || self.schema.iter().enumerate().filter(|(_, info)| !info.reserved);
-        let place = kept().find(|(_, info)| is_spelled(info.name, name));
+        let place = kept().find(|(_, info)| info.is_named(name));
         place.map(|(index, _)| index).ok_or_else(|| {
-            let known: Vec<_> = kept().map(|(_, info)| rust_name(info)).collect();
+            let known: Vec<_> = kept().map(|(_, info)| info.rust_name).collect();
             E::custom(format_args!("{} has no field `{name}`, {}", self.owner, Known(&known)))
         })
     }
 }
 
 /// Whether a name of the specification is given, with its hyphens or with underscores for them.
-fn is_spelled(name: &str, given: &str) -> bool {
+pub(super) fn is_spelled(name: &str, given: &str) -> bool {
     let as_in_rust = |octet: u8| if octet == b'-' { b'_' } else { octet };
     name.bytes().map(as_in_rust).eq(given.bytes().map(as_in_rust))
 }
 
 /// What may stand in another's place.
-struct Known<'a, T>(&'a [T]);
+pub(super) struct Known<'a, T>(pub(super) &'a [T]);
 
 impl<T: fmt::Display> fmt::Display for Known<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,6 +33,18 @@ pub(super) fn write_method<S: Serializer>(
     serializer.serialize_bytes(&octets)
 }
 
+/// Octets, and behind them those of an item.
+pub(super) fn write_behind<S: Serializer>(
+    before: &[u8],
+    item: &dyn Encode,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut octets = BytesMut::with_capacity(before.len() + item.encoded_len());
+    octets.extend_from_slice(before);
+    item.encode(&mut Writer::new(&mut octets)).map_err(ser::Error::custom)?;
+    serializer.serialize_bytes(&octets)
+}
+
 /// A value is written in tables alone, so its octets are those of an entry behind the key, which is empty.
 pub(super) fn write_value<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
     let entry = FieldTable::new().with(ShortStr::empty(), value.clone());

@@ -30,6 +30,14 @@ pub(super) fn any_properties(model: &Model) -> TokenStream {
         }
 
         impl AnyProperties {
+            /// Those of that class, none of which is there; `None` if the class has no properties.
+            pub fn new(class_id: u16) -> Option<Self> {
+                match class_id {
+                    #(#modules::CLASS_ID => Some(Self::#variants(Default::default())),)*
+                    _ => None,
+                }
+            }
+
             /// Reads the properties of that class: flags and values, and nothing may be left over.
             ///
             /// # Errors
@@ -114,5 +122,7 @@ pub(super) fn any_properties(model: &Model) -> TokenStream {
                 }
             }
         )*
+
+        ::amqp091_types::__serde_any_properties!(CLASSES, AnyProperties);
     }
 }

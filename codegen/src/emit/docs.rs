@@ -79,7 +79,8 @@ pub(super) fn field(parent: &str, field: &Field) -> TokenStream {
         .iter()
         .map(|assert| match &assert.check {
             AssertCheck::NotNull => "not null".to_owned(),
-            AssertCheck::Length(length) => format!("at most {length} characters"),
+            AssertCheck::Length(0) => "empty".to_owned(),
+            AssertCheck::Length(length) => format!("at most {length} octets"),
             AssertCheck::Regexp(pattern) => format!("matches {}", code(pattern)),
             AssertCheck::Among(values) => {
                 let values: Vec<String> = values.iter().map(u64::to_string).collect();

@@ -38,6 +38,8 @@ pub(super) fn enums(model: &Model) -> TokenStream {
     );
     let client_to_any = widen(&format_ident!("ToClient"), &to_client);
     let server_to_any = widen(&format_ident!("ToServer"), &to_server);
+    let client_from_any = receivable(&format_ident!("ToClient"), &to_client, all.len());
+    let server_from_any = receivable(&format_ident!("ToServer"), &to_server, all.len());
     let narrow = all.iter().map(narrow);
     let lookup = lookup(&all);
     quote! {
@@ -46,6 +48,8 @@ pub(super) fn enums(model: &Model) -> TokenStream {
         #server
         #client_to_any
         #server_to_any
+        #client_from_any
+        #server_from_any
         #(#narrow)*
         #lookup
 
@@ -225,6 +229,13 @@ fn method_enum(name: &Ident, summary: &str, entries: &[&Entry]) -> TokenStream {
                     #(Self::#variant(method) => ::amqp091_types::Encode::encode(method, out),)*
                 }
             }
+
+            fn encode_quickly(&self, out: &mut ::amqp091_types::QuickWriter<'_>) -> Option<()> {
+                #unused
+                match #by_reference {
+                    #(Self::#variant(method) => ::amqp091_types::Encode::encode_quickly(method, out),)*
+                }
+            }
         }
 
         #(
@@ -251,12 +262,31 @@ fn widen(from: &Ident, entries: &[&Entry]) -> TokenStream {
     }
 }
 
+/// Any method is one of a direction, or is given back.
+fn receivable(to: &Ident, entries: &[&Entry], all: usize) -> TokenStream {
+    let variants = entries.iter().map(|entry| &entry.variant);
+    let others = (entries.len() < all).then(|| quote!(other => Err(other),));
+    quote! {
+        impl TryFrom<AnyMethod> for #to {
+            /// The method itself, if this side doesn't receive it.
+            type Error = AnyMethod;
+
+            fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
+                match method {
+                    #(AnyMethod::#variants(method) => Ok(Self::#variants(method)),)*
+                    #others
+                }
+            }
+        }
+    }
+}
+
 /// Any method is a certain one, or is given back.
 fn narrow(entry: &Entry) -> TokenStream {
     let Entry { variant, path, .. } = entry;
     quote! {
         impl TryFrom<AnyMethod> for #path {
-            /// The method that was another one.
+            /// The method itself, if it is another one.
             type Error = AnyMethod;
 
             fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
@@ -287,6 +317,20 @@ fn lookup(entries: &[Entry]) -> TokenStream {
 
         /// Reads arguments, and refuses what is left over behind them.
         fn arguments<T: ::amqp091_types::Decode, E>(
+            id: ::amqp091_types::MethodId,
+            input: &mut ::amqp091_types::Reader<'_>,
+            wrap: impl FnOnce(T) -> E,
+        ) -> Result<E, ::amqp091_types::MethodError> {
+            if let Some(method) = <T as ::amqp091_types::Decode>::decode_quickly(input.rest()) {
+                return Ok(wrap(method));
+            }
+            arguments_at_length(id, input, wrap)
+        }
+
+        /// The same for whatever is unusual, and with a word about what is wrong.
+        #[cold]
+        #[inline(never)]
+        fn arguments_at_length<T: ::amqp091_types::Decode, E>(
             id: ::amqp091_types::MethodId,
             input: &mut ::amqp091_types::Reader<'_>,
             wrap: impl FnOnce(T) -> E,

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use crate::model::{Class, Domain, Field, FieldDefault, Method, Model, WireType};
+use crate::model::{Class, Domain, Field, FieldDefault, Method, Model, SUCCESS, WireType};
 use crate::names;
 use crate::pattern;
 use crate::schema::{AssertCheck, Docs, Role};
@@ -54,7 +54,7 @@ pub(super) fn class(class: &Class) -> TokenStream {
         quote!(.with_methods(&[#(<#methods as wire::Method>::INFO,)*]))
     });
     let properties = (!class.properties.is_empty()).then(|| {
-        let fields = class.properties.iter().map(|property| field(class, property));
+        let fields = class.properties.iter().map(|property| field(class, property, None));
         quote!(.with_properties(&[#(#fields,)*]))
     });
     quote! {
@@ -65,7 +65,7 @@ pub(super) fn class(class: &Class) -> TokenStream {
 }
 
 /// The constant of a method, to be its `INFO`.
-pub(super) fn method(class: &Class, method: &Method) -> TokenStream {
+pub(super) fn method(model: &Model, class: &Class, method: &Method) -> TokenStream {
     let path = format!("{}.{}", class.name, method.name);
     let method_id = docs::number(method.index);
     let sent_by = match (method.sent_by(Role::Client), method.sent_by(Role::Server)) {
@@ -81,8 +81,10 @@ pub(super) fn method(class: &Class, method: &Method) -> TokenStream {
         let replies = method.responses.iter().map(|response| names::camel_ident(&response.name));
         quote!(.with_replies(&[#(<#replies as wire::Method>::ID,)*]))
     });
+    let success =
+        model.reply_codes().find(|code| code.name == SUCCESS).map(|success| success.value);
     let fields = (!method.fields.is_empty()).then(|| {
-        let fields = method.fields.iter().map(|argument| field(class, argument));
+        let fields = method.fields.iter().map(|argument| field(class, argument, success));
         quote!(.with_fields(&[#(#fields,)*]))
     });
     quote! {
@@ -114,15 +116,22 @@ fn label(docs: &Docs) -> Option<TokenStream> {
     Some(quote!(.with_label(#label)))
 }
 
-fn field(class: &Class, field: &Field) -> TokenStream {
+/// `code` is what a reply code is by default, if it isn't zero.
+fn field(class: &Class, field: &Field, code: Option<u64>) -> TokenStream {
     let name = &field.name;
     let wire_type = wire_type(field.wire_type);
     let label = label(&field.docs);
+    let ident = names::snake_ident(&field.name).to_string();
+    let ident = ident.strip_prefix("r#").unwrap_or(&ident);
+    let rust_name = (ident != name && !field.reserved).then(|| quote!(.with_rust_name(#ident)));
     let domain = field.domain.as_ref().map(|domain| quote!(.with_domain(#domain)));
     let reserved = field.reserved.then(|| quote!(.with_reserved()));
     let secret = field.secret.then(|| quote!(.with_secret()));
     let default = match &field.default {
-        FieldDefault::Zero => None,
+        FieldDefault::Zero => code.filter(|_| field.is_reply_code()).map(|code| {
+            let code = docs::number(code);
+            quote!(Number(#code))
+        }),
         FieldDefault::True => Some(quote!(True)),
         FieldDefault::Number(number) => {
             let number = docs::number(*number);
@@ -138,7 +147,7 @@ fn field(class: &Class, field: &Field) -> TokenStream {
     let rules = if field.reserved { None } else { with_rules(&rules) };
     quote! {
         wire::schema::FieldInfo::new(#name, wire::schema::WireType::#wire_type)
-            #label #domain #reserved #secret #default #rules
+            #rust_name #label #domain #reserved #secret #default #rules
     }
 }
 

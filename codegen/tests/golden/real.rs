@@ -1695,6 +1695,202 @@ impl ::amqp091_types::Encode for AnyMethod {
             Self::TxRollbackOk(method) => ::amqp091_types::Encode::encode(method, out),
         }
     }
+    fn encode_quickly(&self, out: &mut ::amqp091_types::QuickWriter<'_>) -> Option<()> {
+        match self {
+            Self::ConnectionStart(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionStartOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionSecure(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionSecureOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionTune(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionTuneOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionOpen(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionOpenOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionClose(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionCloseOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionBlocked(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionUnblocked(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionUpdateSecret(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionUpdateSecretOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelOpen(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelOpenOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelFlow(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelFlowOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelClose(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelCloseOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDeclare(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDeclareOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDelete(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDeleteOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeBind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeBindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeUnbind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeUnbindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDeclare(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDeclareOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueBind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueBindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueuePurge(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueuePurgeOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDelete(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDeleteOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueUnbind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueUnbindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicQos(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicQosOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicConsume(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicConsumeOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicCancel(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicCancelOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicPublish(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicReturn(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicDeliver(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicGet(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicGetOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicGetEmpty(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicAck(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicReject(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicRecoverAsync(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicRecover(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicRecoverOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicNack(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConfirmSelect(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConfirmSelectOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxSelect(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxSelectOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxCommit(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxCommitOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxRollback(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxRollbackOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+        }
+    }
 }
 impl From<connection::Start> for AnyMethod {
     fn from(method: connection::Start) -> Self {
@@ -2859,6 +3055,124 @@ impl ::amqp091_types::Encode for ToClient {
             Self::TxRollbackOk(method) => ::amqp091_types::Encode::encode(method, out),
         }
     }
+    fn encode_quickly(&self, out: &mut ::amqp091_types::QuickWriter<'_>) -> Option<()> {
+        match self {
+            Self::ConnectionStart(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionSecure(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionTune(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionOpenOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionClose(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionCloseOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionBlocked(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionUnblocked(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionUpdateSecretOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelOpenOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelFlow(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelFlowOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelClose(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelCloseOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDeclareOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDeleteOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeBindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeUnbindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDeclareOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueBindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueuePurgeOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDeleteOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueUnbindOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicQosOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicConsumeOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicCancel(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicCancelOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicReturn(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicDeliver(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicGetOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicGetEmpty(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicAck(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicRecoverOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicNack(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConfirmSelectOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxSelectOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxCommitOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxRollbackOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+        }
+    }
 }
 impl From<connection::Start> for ToClient {
     fn from(method: connection::Start) -> Self {
@@ -3811,6 +4125,118 @@ impl ::amqp091_types::Encode for ToServer {
             Self::TxRollback(method) => ::amqp091_types::Encode::encode(method, out),
         }
     }
+    fn encode_quickly(&self, out: &mut ::amqp091_types::QuickWriter<'_>) -> Option<()> {
+        match self {
+            Self::ConnectionStartOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionSecureOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionTuneOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionOpen(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionClose(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionCloseOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConnectionUpdateSecret(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelOpen(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelFlow(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelFlowOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelClose(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ChannelCloseOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDeclare(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeDelete(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeBind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ExchangeUnbind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDeclare(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueBind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueuePurge(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueDelete(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::QueueUnbind(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicQos(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicConsume(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicCancel(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicCancelOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicPublish(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicGet(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicAck(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicReject(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicRecoverAsync(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicRecover(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::BasicNack(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::ConfirmSelect(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxSelect(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxCommit(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::TxRollback(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+        }
+    }
 }
 impl From<connection::StartOk> for ToServer {
     fn from(method: connection::StartOk) -> Self {
@@ -4082,8 +4508,106 @@ impl From<ToServer> for AnyMethod {
         }
     }
 }
+impl TryFrom<AnyMethod> for ToClient {
+    /// The method itself, if this side doesn't receive it.
+    type Error = AnyMethod;
+    fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
+        match method {
+            AnyMethod::ConnectionStart(method) => Ok(Self::ConnectionStart(method)),
+            AnyMethod::ConnectionSecure(method) => Ok(Self::ConnectionSecure(method)),
+            AnyMethod::ConnectionTune(method) => Ok(Self::ConnectionTune(method)),
+            AnyMethod::ConnectionOpenOk(method) => Ok(Self::ConnectionOpenOk(method)),
+            AnyMethod::ConnectionClose(method) => Ok(Self::ConnectionClose(method)),
+            AnyMethod::ConnectionCloseOk(method) => Ok(Self::ConnectionCloseOk(method)),
+            AnyMethod::ConnectionBlocked(method) => Ok(Self::ConnectionBlocked(method)),
+            AnyMethod::ConnectionUnblocked(method) => {
+                Ok(Self::ConnectionUnblocked(method))
+            }
+            AnyMethod::ConnectionUpdateSecretOk(method) => {
+                Ok(Self::ConnectionUpdateSecretOk(method))
+            }
+            AnyMethod::ChannelOpenOk(method) => Ok(Self::ChannelOpenOk(method)),
+            AnyMethod::ChannelFlow(method) => Ok(Self::ChannelFlow(method)),
+            AnyMethod::ChannelFlowOk(method) => Ok(Self::ChannelFlowOk(method)),
+            AnyMethod::ChannelClose(method) => Ok(Self::ChannelClose(method)),
+            AnyMethod::ChannelCloseOk(method) => Ok(Self::ChannelCloseOk(method)),
+            AnyMethod::ExchangeDeclareOk(method) => Ok(Self::ExchangeDeclareOk(method)),
+            AnyMethod::ExchangeDeleteOk(method) => Ok(Self::ExchangeDeleteOk(method)),
+            AnyMethod::ExchangeBindOk(method) => Ok(Self::ExchangeBindOk(method)),
+            AnyMethod::ExchangeUnbindOk(method) => Ok(Self::ExchangeUnbindOk(method)),
+            AnyMethod::QueueDeclareOk(method) => Ok(Self::QueueDeclareOk(method)),
+            AnyMethod::QueueBindOk(method) => Ok(Self::QueueBindOk(method)),
+            AnyMethod::QueuePurgeOk(method) => Ok(Self::QueuePurgeOk(method)),
+            AnyMethod::QueueDeleteOk(method) => Ok(Self::QueueDeleteOk(method)),
+            AnyMethod::QueueUnbindOk(method) => Ok(Self::QueueUnbindOk(method)),
+            AnyMethod::BasicQosOk(method) => Ok(Self::BasicQosOk(method)),
+            AnyMethod::BasicConsumeOk(method) => Ok(Self::BasicConsumeOk(method)),
+            AnyMethod::BasicCancel(method) => Ok(Self::BasicCancel(method)),
+            AnyMethod::BasicCancelOk(method) => Ok(Self::BasicCancelOk(method)),
+            AnyMethod::BasicReturn(method) => Ok(Self::BasicReturn(method)),
+            AnyMethod::BasicDeliver(method) => Ok(Self::BasicDeliver(method)),
+            AnyMethod::BasicGetOk(method) => Ok(Self::BasicGetOk(method)),
+            AnyMethod::BasicGetEmpty(method) => Ok(Self::BasicGetEmpty(method)),
+            AnyMethod::BasicAck(method) => Ok(Self::BasicAck(method)),
+            AnyMethod::BasicRecoverOk(method) => Ok(Self::BasicRecoverOk(method)),
+            AnyMethod::BasicNack(method) => Ok(Self::BasicNack(method)),
+            AnyMethod::ConfirmSelectOk(method) => Ok(Self::ConfirmSelectOk(method)),
+            AnyMethod::TxSelectOk(method) => Ok(Self::TxSelectOk(method)),
+            AnyMethod::TxCommitOk(method) => Ok(Self::TxCommitOk(method)),
+            AnyMethod::TxRollbackOk(method) => Ok(Self::TxRollbackOk(method)),
+            other => Err(other),
+        }
+    }
+}
+impl TryFrom<AnyMethod> for ToServer {
+    /// The method itself, if this side doesn't receive it.
+    type Error = AnyMethod;
+    fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
+        match method {
+            AnyMethod::ConnectionStartOk(method) => Ok(Self::ConnectionStartOk(method)),
+            AnyMethod::ConnectionSecureOk(method) => Ok(Self::ConnectionSecureOk(method)),
+            AnyMethod::ConnectionTuneOk(method) => Ok(Self::ConnectionTuneOk(method)),
+            AnyMethod::ConnectionOpen(method) => Ok(Self::ConnectionOpen(method)),
+            AnyMethod::ConnectionClose(method) => Ok(Self::ConnectionClose(method)),
+            AnyMethod::ConnectionCloseOk(method) => Ok(Self::ConnectionCloseOk(method)),
+            AnyMethod::ConnectionUpdateSecret(method) => {
+                Ok(Self::ConnectionUpdateSecret(method))
+            }
+            AnyMethod::ChannelOpen(method) => Ok(Self::ChannelOpen(method)),
+            AnyMethod::ChannelFlow(method) => Ok(Self::ChannelFlow(method)),
+            AnyMethod::ChannelFlowOk(method) => Ok(Self::ChannelFlowOk(method)),
+            AnyMethod::ChannelClose(method) => Ok(Self::ChannelClose(method)),
+            AnyMethod::ChannelCloseOk(method) => Ok(Self::ChannelCloseOk(method)),
+            AnyMethod::ExchangeDeclare(method) => Ok(Self::ExchangeDeclare(method)),
+            AnyMethod::ExchangeDelete(method) => Ok(Self::ExchangeDelete(method)),
+            AnyMethod::ExchangeBind(method) => Ok(Self::ExchangeBind(method)),
+            AnyMethod::ExchangeUnbind(method) => Ok(Self::ExchangeUnbind(method)),
+            AnyMethod::QueueDeclare(method) => Ok(Self::QueueDeclare(method)),
+            AnyMethod::QueueBind(method) => Ok(Self::QueueBind(method)),
+            AnyMethod::QueuePurge(method) => Ok(Self::QueuePurge(method)),
+            AnyMethod::QueueDelete(method) => Ok(Self::QueueDelete(method)),
+            AnyMethod::QueueUnbind(method) => Ok(Self::QueueUnbind(method)),
+            AnyMethod::BasicQos(method) => Ok(Self::BasicQos(method)),
+            AnyMethod::BasicConsume(method) => Ok(Self::BasicConsume(method)),
+            AnyMethod::BasicCancel(method) => Ok(Self::BasicCancel(method)),
+            AnyMethod::BasicCancelOk(method) => Ok(Self::BasicCancelOk(method)),
+            AnyMethod::BasicPublish(method) => Ok(Self::BasicPublish(method)),
+            AnyMethod::BasicGet(method) => Ok(Self::BasicGet(method)),
+            AnyMethod::BasicAck(method) => Ok(Self::BasicAck(method)),
+            AnyMethod::BasicReject(method) => Ok(Self::BasicReject(method)),
+            AnyMethod::BasicRecoverAsync(method) => Ok(Self::BasicRecoverAsync(method)),
+            AnyMethod::BasicRecover(method) => Ok(Self::BasicRecover(method)),
+            AnyMethod::BasicNack(method) => Ok(Self::BasicNack(method)),
+            AnyMethod::ConfirmSelect(method) => Ok(Self::ConfirmSelect(method)),
+            AnyMethod::TxSelect(method) => Ok(Self::TxSelect(method)),
+            AnyMethod::TxCommit(method) => Ok(Self::TxCommit(method)),
+            AnyMethod::TxRollback(method) => Ok(Self::TxRollback(method)),
+            other => Err(other),
+        }
+    }
+}
 impl TryFrom<AnyMethod> for connection::Start {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4093,7 +4617,7 @@ impl TryFrom<AnyMethod> for connection::Start {
     }
 }
 impl TryFrom<AnyMethod> for connection::StartOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4103,7 +4627,7 @@ impl TryFrom<AnyMethod> for connection::StartOk {
     }
 }
 impl TryFrom<AnyMethod> for connection::Secure {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4113,7 +4637,7 @@ impl TryFrom<AnyMethod> for connection::Secure {
     }
 }
 impl TryFrom<AnyMethod> for connection::SecureOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4123,7 +4647,7 @@ impl TryFrom<AnyMethod> for connection::SecureOk {
     }
 }
 impl TryFrom<AnyMethod> for connection::Tune {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4133,7 +4657,7 @@ impl TryFrom<AnyMethod> for connection::Tune {
     }
 }
 impl TryFrom<AnyMethod> for connection::TuneOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4143,7 +4667,7 @@ impl TryFrom<AnyMethod> for connection::TuneOk {
     }
 }
 impl TryFrom<AnyMethod> for connection::Open {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4153,7 +4677,7 @@ impl TryFrom<AnyMethod> for connection::Open {
     }
 }
 impl TryFrom<AnyMethod> for connection::OpenOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4163,7 +4687,7 @@ impl TryFrom<AnyMethod> for connection::OpenOk {
     }
 }
 impl TryFrom<AnyMethod> for connection::Close {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4173,7 +4697,7 @@ impl TryFrom<AnyMethod> for connection::Close {
     }
 }
 impl TryFrom<AnyMethod> for connection::CloseOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4183,7 +4707,7 @@ impl TryFrom<AnyMethod> for connection::CloseOk {
     }
 }
 impl TryFrom<AnyMethod> for connection::Blocked {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4193,7 +4717,7 @@ impl TryFrom<AnyMethod> for connection::Blocked {
     }
 }
 impl TryFrom<AnyMethod> for connection::Unblocked {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4203,7 +4727,7 @@ impl TryFrom<AnyMethod> for connection::Unblocked {
     }
 }
 impl TryFrom<AnyMethod> for connection::UpdateSecret {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4213,7 +4737,7 @@ impl TryFrom<AnyMethod> for connection::UpdateSecret {
     }
 }
 impl TryFrom<AnyMethod> for connection::UpdateSecretOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4223,7 +4747,7 @@ impl TryFrom<AnyMethod> for connection::UpdateSecretOk {
     }
 }
 impl TryFrom<AnyMethod> for channel::Open {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4233,7 +4757,7 @@ impl TryFrom<AnyMethod> for channel::Open {
     }
 }
 impl TryFrom<AnyMethod> for channel::OpenOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4243,7 +4767,7 @@ impl TryFrom<AnyMethod> for channel::OpenOk {
     }
 }
 impl TryFrom<AnyMethod> for channel::Flow {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4253,7 +4777,7 @@ impl TryFrom<AnyMethod> for channel::Flow {
     }
 }
 impl TryFrom<AnyMethod> for channel::FlowOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4263,7 +4787,7 @@ impl TryFrom<AnyMethod> for channel::FlowOk {
     }
 }
 impl TryFrom<AnyMethod> for channel::Close {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4273,7 +4797,7 @@ impl TryFrom<AnyMethod> for channel::Close {
     }
 }
 impl TryFrom<AnyMethod> for channel::CloseOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4283,7 +4807,7 @@ impl TryFrom<AnyMethod> for channel::CloseOk {
     }
 }
 impl TryFrom<AnyMethod> for exchange::Declare {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4293,7 +4817,7 @@ impl TryFrom<AnyMethod> for exchange::Declare {
     }
 }
 impl TryFrom<AnyMethod> for exchange::DeclareOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4303,7 +4827,7 @@ impl TryFrom<AnyMethod> for exchange::DeclareOk {
     }
 }
 impl TryFrom<AnyMethod> for exchange::Delete {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4313,7 +4837,7 @@ impl TryFrom<AnyMethod> for exchange::Delete {
     }
 }
 impl TryFrom<AnyMethod> for exchange::DeleteOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4323,7 +4847,7 @@ impl TryFrom<AnyMethod> for exchange::DeleteOk {
     }
 }
 impl TryFrom<AnyMethod> for exchange::Bind {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4333,7 +4857,7 @@ impl TryFrom<AnyMethod> for exchange::Bind {
     }
 }
 impl TryFrom<AnyMethod> for exchange::BindOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4343,7 +4867,7 @@ impl TryFrom<AnyMethod> for exchange::BindOk {
     }
 }
 impl TryFrom<AnyMethod> for exchange::Unbind {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4353,7 +4877,7 @@ impl TryFrom<AnyMethod> for exchange::Unbind {
     }
 }
 impl TryFrom<AnyMethod> for exchange::UnbindOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4363,7 +4887,7 @@ impl TryFrom<AnyMethod> for exchange::UnbindOk {
     }
 }
 impl TryFrom<AnyMethod> for queue::Declare {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4373,7 +4897,7 @@ impl TryFrom<AnyMethod> for queue::Declare {
     }
 }
 impl TryFrom<AnyMethod> for queue::DeclareOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4383,7 +4907,7 @@ impl TryFrom<AnyMethod> for queue::DeclareOk {
     }
 }
 impl TryFrom<AnyMethod> for queue::Bind {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4393,7 +4917,7 @@ impl TryFrom<AnyMethod> for queue::Bind {
     }
 }
 impl TryFrom<AnyMethod> for queue::BindOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4403,7 +4927,7 @@ impl TryFrom<AnyMethod> for queue::BindOk {
     }
 }
 impl TryFrom<AnyMethod> for queue::Purge {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4413,7 +4937,7 @@ impl TryFrom<AnyMethod> for queue::Purge {
     }
 }
 impl TryFrom<AnyMethod> for queue::PurgeOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4423,7 +4947,7 @@ impl TryFrom<AnyMethod> for queue::PurgeOk {
     }
 }
 impl TryFrom<AnyMethod> for queue::Delete {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4433,7 +4957,7 @@ impl TryFrom<AnyMethod> for queue::Delete {
     }
 }
 impl TryFrom<AnyMethod> for queue::DeleteOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4443,7 +4967,7 @@ impl TryFrom<AnyMethod> for queue::DeleteOk {
     }
 }
 impl TryFrom<AnyMethod> for queue::Unbind {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4453,7 +4977,7 @@ impl TryFrom<AnyMethod> for queue::Unbind {
     }
 }
 impl TryFrom<AnyMethod> for queue::UnbindOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4463,7 +4987,7 @@ impl TryFrom<AnyMethod> for queue::UnbindOk {
     }
 }
 impl TryFrom<AnyMethod> for basic::Qos {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4473,7 +4997,7 @@ impl TryFrom<AnyMethod> for basic::Qos {
     }
 }
 impl TryFrom<AnyMethod> for basic::QosOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4483,7 +5007,7 @@ impl TryFrom<AnyMethod> for basic::QosOk {
     }
 }
 impl TryFrom<AnyMethod> for basic::Consume {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4493,7 +5017,7 @@ impl TryFrom<AnyMethod> for basic::Consume {
     }
 }
 impl TryFrom<AnyMethod> for basic::ConsumeOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4503,7 +5027,7 @@ impl TryFrom<AnyMethod> for basic::ConsumeOk {
     }
 }
 impl TryFrom<AnyMethod> for basic::Cancel {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4513,7 +5037,7 @@ impl TryFrom<AnyMethod> for basic::Cancel {
     }
 }
 impl TryFrom<AnyMethod> for basic::CancelOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4523,7 +5047,7 @@ impl TryFrom<AnyMethod> for basic::CancelOk {
     }
 }
 impl TryFrom<AnyMethod> for basic::Publish {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4533,7 +5057,7 @@ impl TryFrom<AnyMethod> for basic::Publish {
     }
 }
 impl TryFrom<AnyMethod> for basic::Return {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4543,7 +5067,7 @@ impl TryFrom<AnyMethod> for basic::Return {
     }
 }
 impl TryFrom<AnyMethod> for basic::Deliver {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4553,7 +5077,7 @@ impl TryFrom<AnyMethod> for basic::Deliver {
     }
 }
 impl TryFrom<AnyMethod> for basic::Get {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4563,7 +5087,7 @@ impl TryFrom<AnyMethod> for basic::Get {
     }
 }
 impl TryFrom<AnyMethod> for basic::GetOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4573,7 +5097,7 @@ impl TryFrom<AnyMethod> for basic::GetOk {
     }
 }
 impl TryFrom<AnyMethod> for basic::GetEmpty {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4583,7 +5107,7 @@ impl TryFrom<AnyMethod> for basic::GetEmpty {
     }
 }
 impl TryFrom<AnyMethod> for basic::Ack {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4593,7 +5117,7 @@ impl TryFrom<AnyMethod> for basic::Ack {
     }
 }
 impl TryFrom<AnyMethod> for basic::Reject {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4603,7 +5127,7 @@ impl TryFrom<AnyMethod> for basic::Reject {
     }
 }
 impl TryFrom<AnyMethod> for basic::RecoverAsync {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4613,7 +5137,7 @@ impl TryFrom<AnyMethod> for basic::RecoverAsync {
     }
 }
 impl TryFrom<AnyMethod> for basic::Recover {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4623,7 +5147,7 @@ impl TryFrom<AnyMethod> for basic::Recover {
     }
 }
 impl TryFrom<AnyMethod> for basic::RecoverOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4633,7 +5157,7 @@ impl TryFrom<AnyMethod> for basic::RecoverOk {
     }
 }
 impl TryFrom<AnyMethod> for basic::Nack {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4643,7 +5167,7 @@ impl TryFrom<AnyMethod> for basic::Nack {
     }
 }
 impl TryFrom<AnyMethod> for confirm::Select {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4653,7 +5177,7 @@ impl TryFrom<AnyMethod> for confirm::Select {
     }
 }
 impl TryFrom<AnyMethod> for confirm::SelectOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4663,7 +5187,7 @@ impl TryFrom<AnyMethod> for confirm::SelectOk {
     }
 }
 impl TryFrom<AnyMethod> for tx::Select {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4673,7 +5197,7 @@ impl TryFrom<AnyMethod> for tx::Select {
     }
 }
 impl TryFrom<AnyMethod> for tx::SelectOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4683,7 +5207,7 @@ impl TryFrom<AnyMethod> for tx::SelectOk {
     }
 }
 impl TryFrom<AnyMethod> for tx::Commit {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4693,7 +5217,7 @@ impl TryFrom<AnyMethod> for tx::Commit {
     }
 }
 impl TryFrom<AnyMethod> for tx::CommitOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4703,7 +5227,7 @@ impl TryFrom<AnyMethod> for tx::CommitOk {
     }
 }
 impl TryFrom<AnyMethod> for tx::Rollback {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4713,7 +5237,7 @@ impl TryFrom<AnyMethod> for tx::Rollback {
     }
 }
 impl TryFrom<AnyMethod> for tx::RollbackOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -4799,6 +5323,19 @@ fn arguments<T: ::amqp091_types::Decode, E>(
     input: &mut ::amqp091_types::Reader<'_>,
     wrap: impl FnOnce(T) -> E,
 ) -> Result<E, ::amqp091_types::MethodError> {
+    if let Some(method) = <T as ::amqp091_types::Decode>::decode_quickly(input.rest()) {
+        return Ok(wrap(method));
+    }
+    arguments_at_length(id, input, wrap)
+}
+/// The same for whatever is unusual, and with a word about what is wrong.
+#[cold]
+#[inline(never)]
+fn arguments_at_length<T: ::amqp091_types::Decode, E>(
+    id: ::amqp091_types::MethodId,
+    input: &mut ::amqp091_types::Reader<'_>,
+    wrap: impl FnOnce(T) -> E,
+) -> Result<E, ::amqp091_types::MethodError> {
     match <T as ::amqp091_types::Decode>::decode(input) {
         Ok(method) => {
             match input.clone().finish() {
@@ -4840,6 +5377,13 @@ pub enum AnyProperties {
     Basic(basic::Properties),
 }
 impl AnyProperties {
+    /// Those of that class, none of which is there; `None` if the class has no properties.
+    pub fn new(class_id: u16) -> Option<Self> {
+        match class_id {
+            basic::CLASS_ID => Some(Self::Basic(Default::default())),
+            _ => None,
+        }
+    }
     /// Reads the properties of that class: flags and values, and nothing may be left over.
     ///
     /// # Errors
@@ -4921,6 +5465,7 @@ impl From<basic::Properties> for AnyProperties {
         Self::Basic(properties)
     }
 }
+::amqp091_types::__serde_any_properties!(CLASSES, AnyProperties);
 /// All classes by number: with their methods and fields, what the specification says as data.
 pub const CLASSES: &[&::amqp091_types::schema::ClassInfo] = &[
     connection::CLASS,
@@ -5144,12 +5689,14 @@ pub mod connection {
                             "version-major",
                             wire::schema::WireType::Octet,
                         )
+                        .with_rust_name("version_major")
                         .with_label("Major protocol version")
                         .with_domain("octet"),
                     wire::schema::FieldInfo::new(
                             "version-minor",
                             wire::schema::WireType::Octet,
                         )
+                        .with_rust_name("version_minor")
                         .with_label("Minor protocol version")
                         .with_domain("octet")
                         .with_default(wire::schema::FieldDefault::Number(9)),
@@ -5157,6 +5704,7 @@ pub mod connection {
                             "server-properties",
                             wire::schema::WireType::Table,
                         )
+                        .with_rust_name("server_properties")
                         .with_label("What the server says about itself")
                         .with_domain("peer-properties"),
                     wire::schema::FieldInfo::new(
@@ -5209,37 +5757,41 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for Start {
-        #[inline]
+    impl wire::Layout for Start {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             2 + wire::Encode::encoded_len(&self.server_properties)
                 + wire::Encode::encoded_len(&self.mechanisms)
                 + wire::Encode::encoded_len(&self.locales)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(self.version_major);
-            out.u8(self.version_minor);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(self.version_major)?;
+            out.u8(self.version_minor)?;
             out.table(&self.server_properties, "connection.start.server-properties")?;
             out.long_str(&self.mechanisms, "connection.start.mechanisms")?;
             out.long_str(&self.locales, "connection.start.locales")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Start {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let version_major = input.u8("connection.start.version-major")?;
             let version_minor = input.u8("connection.start.version-minor")?;
             let server_properties = input.table("connection.start.server-properties")?;
-            let mechanisms = input.long_str("connection.start.mechanisms")?;
-            let locales = input.long_str("connection.start.locales")?;
+            let mechanisms = input.long("connection.start.mechanisms")?;
+            let locales = input.long("connection.start.locales")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 version_major,
                 version_minor,
-                server_properties,
-                mechanisms,
-                locales,
+                server_properties: S::make_table(server_properties),
+                mechanisms: S::make_long(mechanisms),
+                locales: S::make_long(locales),
             })
         }
     }
@@ -5317,6 +5869,7 @@ pub mod connection {
                             "client-properties",
                             wire::schema::WireType::Table,
                         )
+                        .with_rust_name("client_properties")
                         .with_label("What the client says about itself")
                         .with_domain("peer-properties"),
                     wire::schema::FieldInfo::new(
@@ -5375,36 +5928,40 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for StartOk {
-        #[inline]
+    impl wire::Layout for StartOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.client_properties)
                 + wire::Encode::encoded_len(&self.mechanism)
                 + wire::Encode::encoded_len(&self.response)
                 + wire::Encode::encoded_len(&self.locale)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             out.table(&self.client_properties, "connection.start-ok.client-properties")?;
-            out.short_str(&self.mechanism);
+            out.short_str(&self.mechanism)?;
             out.long_str(&self.response, "connection.start-ok.response")?;
-            out.short_str(&self.locale);
+            out.short_str(&self.locale)?;
             Ok(())
         }
-    }
-    impl wire::Decode for StartOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let client_properties = input
                 .table("connection.start-ok.client-properties")?;
-            let mechanism = input.short_str("connection.start-ok.mechanism")?;
-            let response = input.long_str("connection.start-ok.response")?;
-            let locale = input.short_str("connection.start-ok.locale")?;
+            let mechanism = input.short("connection.start-ok.mechanism")?;
+            let response = input.long("connection.start-ok.response")?;
+            let locale = input.short("connection.start-ok.locale")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                client_properties,
-                mechanism,
-                response,
-                locale,
+                client_properties: S::make_table(client_properties),
+                mechanism: S::make_short(mechanism),
+                response: S::make_long(response),
+                locale: S::make_short(locale),
             })
         }
     }
@@ -5464,22 +6021,28 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for Secure {
-        #[inline]
+    impl wire::Layout for Secure {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.challenge)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             out.long_str(&self.challenge, "connection.secure.challenge")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Secure {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let challenge = input.long_str("connection.secure.challenge")?;
-            Ok(Self { challenge })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let challenge = input.long("connection.secure.challenge")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                challenge: S::make_long(challenge),
+            })
         }
     }
     wire::__serde_method!(Secure);
@@ -5547,22 +6110,28 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for SecureOk {
-        #[inline]
+    impl wire::Layout for SecureOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.response)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             out.long_str(&self.response, "connection.secure-ok.response")?;
             Ok(())
         }
-    }
-    impl wire::Decode for SecureOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let response = input.long_str("connection.secure-ok.response")?;
-            Ok(Self { response })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let response = input.long("connection.secure-ok.response")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                response: S::make_long(response),
+            })
         }
     }
     wire::__serde_method!(SecureOk);
@@ -5612,12 +6181,14 @@ pub mod connection {
                             "channel-max",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("channel_max")
                         .with_label("Most channels that the server allows")
                         .with_domain("short"),
                     wire::schema::FieldInfo::new(
                             "frame-max",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("frame_max")
                         .with_label(
                             "Largest frame that the server sends or takes, in octets",
                         )
@@ -5660,25 +6231,29 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for Tune {
-        #[inline]
+    impl wire::Layout for Tune {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             8
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(self.channel_max);
-            out.u32(self.frame_max);
-            out.u16(self.heartbeat);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(self.channel_max)?;
+            out.u32(self.frame_max)?;
+            out.u16(self.heartbeat)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Tune {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let channel_max = input.u16("connection.tune.channel-max")?;
             let frame_max = input.u32("connection.tune.frame-max")?;
             let heartbeat = input.u16("connection.tune.heartbeat")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 channel_max,
                 frame_max,
@@ -5737,6 +6312,7 @@ pub mod connection {
                             "channel-max",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("channel_max")
                         .with_label("Most channels that will be open at once")
                         .with_domain("short")
                         .with_rules(
@@ -5752,6 +6328,7 @@ pub mod connection {
                             "frame-max",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("frame_max")
                         .with_label(
                             "Largest frame that either side will send, in octets",
                         )
@@ -5792,25 +6369,29 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for TuneOk {
-        #[inline]
+    impl wire::Layout for TuneOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             8
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(self.channel_max);
-            out.u32(self.frame_max);
-            out.u16(self.heartbeat);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(self.channel_max)?;
+            out.u32(self.frame_max)?;
+            out.u16(self.heartbeat)?;
             Ok(())
         }
-    }
-    impl wire::Decode for TuneOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let channel_max = input.u16("connection.tune-ok.channel-max")?;
             let frame_max = input.u32("connection.tune-ok.frame-max")?;
             let heartbeat = input.u16("connection.tune-ok.heartbeat")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 channel_max,
                 frame_max,
@@ -5839,7 +6420,7 @@ pub mod connection {
         /// Names of exchanges and queues are separate in each virtual host, and a connection sees just one.
         /// RabbitMQ starts out with one whose name is a single slash.
         ///
-        /// The specification asserts, and this type doesn't enforce: not null; at most 127 characters.
+        /// The specification asserts, and this type doesn't enforce: not null; at most 127 octets.
         ///
         /// # Rules
         ///
@@ -5870,6 +6451,7 @@ pub mod connection {
                             "virtual-host",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("virtual_host")
                         .with_label("Virtual host to work in")
                         .with_domain("path")
                         .with_default(wire::schema::FieldDefault::Text("/"))
@@ -5915,26 +6497,32 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for Open {
-        #[inline]
+    impl wire::Layout for Open {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             2 + wire::Encode::encoded_len(&self.virtual_host)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.virtual_host);
-            out.u8(0);
-            out.bits([false]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.virtual_host)?;
+            out.u8(0)?;
+            out.bits([false])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Open {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let virtual_host = input.short_str("connection.open.virtual-host")?;
-            input.skip_short_str("connection.open.reserved-1")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let virtual_host = input.short("connection.open.virtual-host")?;
+            input.skip_short("connection.open.reserved-1")?;
             input.u8("connection.open.reserved-2")?;
-            Ok(Self { virtual_host })
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                virtual_host: S::make_short(virtual_host),
+            })
         }
     }
     wire::__serde_method!(Open);
@@ -5980,21 +6568,25 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for OpenOk {
-        #[inline]
+    impl wire::Layout for OpenOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(0);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(0)?;
             Ok(())
         }
-    }
-    impl wire::Decode for OpenOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            input.skip_short_str("connection.open-ok.reserved-1")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            input.skip_short("connection.open-ok.reserved-1")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -6052,13 +6644,16 @@ pub mod connection {
                             "reply-code",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("reply_code")
                         .with_label("Numeric reason")
                         .with_domain("reply-code")
+                        .with_default(wire::schema::FieldDefault::Number(200))
                         .with_rules(&[wire::schema::Rule::NotNull]),
                     wire::schema::FieldInfo::new(
                             "reply-text",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("reply_text")
                         .with_label("Reason in words, for logs and people")
                         .with_domain("reply-text")
                         .with_rules(&[wire::schema::Rule::NotNull]),
@@ -6066,12 +6661,14 @@ pub mod connection {
                             "class-id",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("class_id")
                         .with_label("Class of the method that failed")
                         .with_domain("class-id"),
                     wire::schema::FieldInfo::new(
                             "method-id",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("method_id")
                         .with_label("Method that failed")
                         .with_domain("method-id"),
                 ],
@@ -6106,30 +6703,34 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for Close {
-        #[inline]
+    impl wire::Layout for Close {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             6 + wire::Encode::encoded_len(&self.reply_text)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(self.reply_code.0);
-            out.short_str(&self.reply_text);
-            out.u16(self.class_id);
-            out.u16(self.method_id);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(self.reply_code.0)?;
+            out.short_str(&self.reply_text)?;
+            out.u16(self.class_id)?;
+            out.u16(self.method_id)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Close {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let reply_code = super::ReplyCode(input.u16("connection.close.reply-code")?);
-            let reply_text = input.short_str("connection.close.reply-text")?;
+            let reply_text = input.short("connection.close.reply-text")?;
             let class_id = input.u16("connection.close.class-id")?;
             let method_id = input.u16("connection.close.method-id")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 reply_code,
-                reply_text,
+                reply_text: S::make_short(reply_text),
                 class_id,
                 method_id,
             })
@@ -6177,21 +6778,24 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for CloseOk {
-        #[inline]
+    impl wire::Layout for CloseOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for CloseOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -6260,22 +6864,28 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for Blocked {
-        #[inline]
+    impl wire::Layout for Blocked {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.reason)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.reason);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.reason)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Blocked {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let reason = input.short_str("connection.blocked.reason")?;
-            Ok(Self { reason })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let reason = input.short("connection.blocked.reason")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                reason: S::make_short(reason),
+            })
         }
     }
     wire::__serde_method!(Blocked);
@@ -6311,21 +6921,24 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for Unblocked {
-        #[inline]
+    impl wire::Layout for Unblocked {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Unblocked {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -6375,6 +6988,7 @@ pub mod connection {
                             "new-secret",
                             wire::schema::WireType::LongStr,
                         )
+                        .with_rust_name("new_secret")
                         .with_label("The new credentials")
                         .with_domain("longstr")
                         .with_secret(),
@@ -6412,25 +7026,32 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for UpdateSecret {
-        #[inline]
+    impl wire::Layout for UpdateSecret {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.new_secret)
                 + wire::Encode::encoded_len(&self.reason)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             out.long_str(&self.new_secret, "connection.update-secret.new-secret")?;
-            out.short_str(&self.reason);
+            out.short_str(&self.reason)?;
             Ok(())
         }
-    }
-    impl wire::Decode for UpdateSecret {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let new_secret = input.long_str("connection.update-secret.new-secret")?;
-            let reason = input.short_str("connection.update-secret.reason")?;
-            Ok(Self { new_secret, reason })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let new_secret = input.long("connection.update-secret.new-secret")?;
+            let reason = input.short("connection.update-secret.reason")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                new_secret: S::make_long(new_secret),
+                reason: S::make_short(reason),
+            })
         }
     }
     wire::__serde_method!(UpdateSecret);
@@ -6467,21 +7088,24 @@ pub mod connection {
             self
         }
     }
-    impl wire::Encode for UpdateSecretOk {
-        #[inline]
+    impl wire::Layout for UpdateSecretOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for UpdateSecretOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -6667,21 +7291,25 @@ pub mod channel {
             self
         }
     }
-    impl wire::Encode for Open {
-        #[inline]
+    impl wire::Layout for Open {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(0);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(0)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Open {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            input.skip_short_str("channel.open.reserved-1")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            input.skip_short("channel.open.reserved-1")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -6728,21 +7356,25 @@ pub mod channel {
             self
         }
     }
-    impl wire::Encode for OpenOk {
-        #[inline]
+    impl wire::Layout for OpenOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             4
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u32(0);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u32(0)?;
             Ok(())
         }
-    }
-    impl wire::Decode for OpenOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            input.skip_long_str("channel.open-ok.reserved-1")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            input.skip_long("channel.open-ok.reserved-1")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -6809,21 +7441,25 @@ pub mod channel {
             self
         }
     }
-    impl wire::Encode for Flow {
-        #[inline]
+    impl wire::Layout for Flow {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.bits([self.active]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.bits([self.active])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Flow {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [active] = input.bits("channel.flow.active")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { active })
         }
     }
@@ -6877,21 +7513,25 @@ pub mod channel {
             self
         }
     }
-    impl wire::Encode for FlowOk {
-        #[inline]
+    impl wire::Layout for FlowOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.bits([self.active]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.bits([self.active])?;
             Ok(())
         }
-    }
-    impl wire::Decode for FlowOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [active] = input.bits("channel.flow-ok.active")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { active })
         }
     }
@@ -6951,13 +7591,16 @@ pub mod channel {
                             "reply-code",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("reply_code")
                         .with_label("Numeric reason")
                         .with_domain("reply-code")
+                        .with_default(wire::schema::FieldDefault::Number(200))
                         .with_rules(&[wire::schema::Rule::NotNull]),
                     wire::schema::FieldInfo::new(
                             "reply-text",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("reply_text")
                         .with_label("Reason in words, for logs and people")
                         .with_domain("reply-text")
                         .with_rules(&[wire::schema::Rule::NotNull]),
@@ -6965,12 +7608,14 @@ pub mod channel {
                             "class-id",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("class_id")
                         .with_label("Class of the method that failed")
                         .with_domain("class-id"),
                     wire::schema::FieldInfo::new(
                             "method-id",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("method_id")
                         .with_label("Method that failed")
                         .with_domain("method-id"),
                 ],
@@ -7005,30 +7650,34 @@ pub mod channel {
             self
         }
     }
-    impl wire::Encode for Close {
-        #[inline]
+    impl wire::Layout for Close {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             6 + wire::Encode::encoded_len(&self.reply_text)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(self.reply_code.0);
-            out.short_str(&self.reply_text);
-            out.u16(self.class_id);
-            out.u16(self.method_id);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(self.reply_code.0)?;
+            out.short_str(&self.reply_text)?;
+            out.u16(self.class_id)?;
+            out.u16(self.method_id)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Close {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let reply_code = super::ReplyCode(input.u16("channel.close.reply-code")?);
-            let reply_text = input.short_str("channel.close.reply-text")?;
+            let reply_text = input.short("channel.close.reply-text")?;
             let class_id = input.u16("channel.close.class-id")?;
             let method_id = input.u16("channel.close.method-id")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 reply_code,
-                reply_text,
+                reply_text: S::make_short(reply_text),
                 class_id,
                 method_id,
             })
@@ -7070,21 +7719,24 @@ pub mod channel {
             self
         }
     }
-    impl wire::Encode for CloseOk {
-        #[inline]
+    impl wire::Layout for CloseOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for CloseOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -7193,7 +7845,7 @@ pub mod exchange {
     pub struct Declare {
         /// Name of the exchange.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`; not null.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`; not null.
         ///
         /// # Rules
         ///
@@ -7323,6 +7975,7 @@ pub mod exchange {
                             "auto-delete",
                             wire::schema::WireType::Bit,
                         )
+                        .with_rust_name("auto_delete")
                         .with_label("Delete the exchange when its last binding goes")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("internal", wire::schema::WireType::Bit)
@@ -7331,6 +7984,7 @@ pub mod exchange {
                         )
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                     wire::schema::FieldInfo::new(
@@ -7379,47 +8033,51 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for Declare {
-        #[inline]
+    impl wire::Layout for Declare {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.exchange)
                 + wire::Encode::encoded_len(&self.r#type)
                 + wire::Encode::encoded_len(&self.arguments)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.exchange);
-            out.short_str(&self.r#type);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.exchange)?;
+            out.short_str(&self.r#type)?;
             out.bits([
                 self.passive,
                 self.durable,
                 self.auto_delete,
                 self.internal,
                 self.no_wait,
-            ]);
+            ])?;
             out.table(&self.arguments, "exchange.declare.arguments")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Declare {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("exchange.declare.reserved-1")?;
-            let exchange = input.short_str("exchange.declare.exchange")?;
-            let r#type = input.short_str("exchange.declare.type")?;
+            let exchange = input.short("exchange.declare.exchange")?;
+            let r#type = input.short("exchange.declare.type")?;
             let [passive, durable, auto_delete, internal, no_wait] = input
                 .bits("exchange.declare.passive")?;
             let arguments = input.table("exchange.declare.arguments")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                exchange,
-                r#type,
+                exchange: S::make_short(exchange),
+                r#type: S::make_short(r#type),
                 passive,
                 durable,
                 auto_delete,
                 internal,
                 no_wait,
-                arguments,
+                arguments: S::make_table(arguments),
             })
         }
     }
@@ -7457,21 +8115,24 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for DeclareOk {
-        #[inline]
+    impl wire::Layout for DeclareOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for DeclareOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -7485,7 +8146,7 @@ pub mod exchange {
     pub struct Delete {
         /// Name of the exchange.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`; not null.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`; not null.
         ///
         /// # Rules
         ///
@@ -7551,9 +8212,11 @@ pub mod exchange {
                             "if-unused",
                             wire::schema::WireType::Bit,
                         )
+                        .with_rust_name("if_unused")
                         .with_label("Delete it only when nothing is bound to it")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                 ],
@@ -7586,27 +8249,31 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for Delete {
-        #[inline]
+    impl wire::Layout for Delete {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.exchange)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.exchange);
-            out.bits([self.if_unused, self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.exchange)?;
+            out.bits([self.if_unused, self.no_wait])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Delete {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("exchange.delete.reserved-1")?;
-            let exchange = input.short_str("exchange.delete.exchange")?;
+            let exchange = input.short("exchange.delete.exchange")?;
             let [if_unused, no_wait] = input.bits("exchange.delete.if-unused")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                exchange,
+                exchange: S::make_short(exchange),
                 if_unused,
                 no_wait,
             })
@@ -7646,21 +8313,24 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for DeleteOk {
-        #[inline]
+    impl wire::Layout for DeleteOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for DeleteOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -7684,7 +8354,7 @@ pub mod exchange {
     pub struct Bind {
         /// Exchange that receives.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -7695,7 +8365,7 @@ pub mod exchange {
         pub destination: wire::ShortStr,
         /// Exchange that passes on.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -7778,9 +8448,11 @@ pub mod exchange {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Key, or pattern, that the messages must match")
                         .with_domain("shortstr"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                     wire::schema::FieldInfo::new(
@@ -7823,40 +8495,44 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for Bind {
-        #[inline]
+    impl wire::Layout for Bind {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.destination)
                 + wire::Encode::encoded_len(&self.source)
                 + wire::Encode::encoded_len(&self.routing_key)
                 + wire::Encode::encoded_len(&self.arguments)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.destination);
-            out.short_str(&self.source);
-            out.short_str(&self.routing_key);
-            out.bits([self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.destination)?;
+            out.short_str(&self.source)?;
+            out.short_str(&self.routing_key)?;
+            out.bits([self.no_wait])?;
             out.table(&self.arguments, "exchange.bind.arguments")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Bind {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("exchange.bind.reserved-1")?;
-            let destination = input.short_str("exchange.bind.destination")?;
-            let source = input.short_str("exchange.bind.source")?;
-            let routing_key = input.short_str("exchange.bind.routing-key")?;
+            let destination = input.short("exchange.bind.destination")?;
+            let source = input.short("exchange.bind.source")?;
+            let routing_key = input.short("exchange.bind.routing-key")?;
             let [no_wait] = input.bits("exchange.bind.no-wait")?;
             let arguments = input.table("exchange.bind.arguments")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                destination,
-                source,
-                routing_key,
+                destination: S::make_short(destination),
+                source: S::make_short(source),
+                routing_key: S::make_short(routing_key),
                 no_wait,
-                arguments,
+                arguments: S::make_table(arguments),
             })
         }
     }
@@ -7894,21 +8570,24 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for BindOk {
-        #[inline]
+    impl wire::Layout for BindOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for BindOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -7922,7 +8601,7 @@ pub mod exchange {
     pub struct Unbind {
         /// Exchange that receives.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -7931,7 +8610,7 @@ pub mod exchange {
         pub destination: wire::ShortStr,
         /// Exchange that passes on.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -8010,9 +8689,11 @@ pub mod exchange {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Key that the binding was made with")
                         .with_domain("shortstr"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                     wire::schema::FieldInfo::new(
@@ -8055,40 +8736,44 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for Unbind {
-        #[inline]
+    impl wire::Layout for Unbind {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.destination)
                 + wire::Encode::encoded_len(&self.source)
                 + wire::Encode::encoded_len(&self.routing_key)
                 + wire::Encode::encoded_len(&self.arguments)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.destination);
-            out.short_str(&self.source);
-            out.short_str(&self.routing_key);
-            out.bits([self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.destination)?;
+            out.short_str(&self.source)?;
+            out.short_str(&self.routing_key)?;
+            out.bits([self.no_wait])?;
             out.table(&self.arguments, "exchange.unbind.arguments")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Unbind {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("exchange.unbind.reserved-1")?;
-            let destination = input.short_str("exchange.unbind.destination")?;
-            let source = input.short_str("exchange.unbind.source")?;
-            let routing_key = input.short_str("exchange.unbind.routing-key")?;
+            let destination = input.short("exchange.unbind.destination")?;
+            let source = input.short("exchange.unbind.source")?;
+            let routing_key = input.short("exchange.unbind.routing-key")?;
             let [no_wait] = input.bits("exchange.unbind.no-wait")?;
             let arguments = input.table("exchange.unbind.arguments")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                destination,
-                source,
-                routing_key,
+                destination: S::make_short(destination),
+                source: S::make_short(source),
+                routing_key: S::make_short(routing_key),
                 no_wait,
-                arguments,
+                arguments: S::make_table(arguments),
             })
         }
     }
@@ -8126,21 +8811,24 @@ pub mod exchange {
             self
         }
     }
-    impl wire::Encode for UnbindOk {
-        #[inline]
+    impl wire::Layout for UnbindOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for UnbindOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -8266,7 +8954,7 @@ pub mod queue {
         /// Empty for a name made up by the server, which comes back in declare-ok. In RabbitMQ those begin with
         /// amq.gen-, and a client cannot declare such a name again after a reconnect.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -8377,9 +9065,11 @@ pub mod queue {
                             "auto-delete",
                             wire::schema::WireType::Bit,
                         )
+                        .with_rust_name("auto_delete")
                         .with_label("Delete the queue when its last consumer goes")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                     wire::schema::FieldInfo::new(
@@ -8426,43 +9116,47 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for Declare {
-        #[inline]
+    impl wire::Layout for Declare {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.queue)
                 + wire::Encode::encoded_len(&self.arguments)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.queue);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.queue)?;
             out.bits([
                 self.passive,
                 self.durable,
                 self.exclusive,
                 self.auto_delete,
                 self.no_wait,
-            ]);
+            ])?;
             out.table(&self.arguments, "queue.declare.arguments")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Declare {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("queue.declare.reserved-1")?;
-            let queue = input.short_str("queue.declare.queue")?;
+            let queue = input.short("queue.declare.queue")?;
             let [passive, durable, exclusive, auto_delete, no_wait] = input
                 .bits("queue.declare.passive")?;
             let arguments = input.table("queue.declare.arguments")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                queue,
+                queue: S::make_short(queue),
                 passive,
                 durable,
                 exclusive,
                 auto_delete,
                 no_wait,
-                arguments,
+                arguments: S::make_table(arguments),
             })
         }
     }
@@ -8476,7 +9170,7 @@ pub mod queue {
         ///
         /// The generated one if the client asked for that.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`; not null.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`; not null.
         pub queue: wire::ShortStr,
         /// Messages ready for delivery.
         pub message_count: u32,
@@ -8515,12 +9209,14 @@ pub mod queue {
                             "message-count",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("message_count")
                         .with_label("Messages ready for delivery")
                         .with_domain("message-count"),
                     wire::schema::FieldInfo::new(
                             "consumer-count",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("consumer_count")
                         .with_label("Consumers of the queue")
                         .with_domain("long"),
                 ],
@@ -8553,27 +9249,31 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for DeclareOk {
-        #[inline]
+    impl wire::Layout for DeclareOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             8 + wire::Encode::encoded_len(&self.queue)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.queue);
-            out.u32(self.message_count);
-            out.u32(self.consumer_count);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.queue)?;
+            out.u32(self.message_count)?;
+            out.u32(self.consumer_count)?;
             Ok(())
         }
-    }
-    impl wire::Decode for DeclareOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let queue = input.short_str("queue.declare-ok.queue")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let queue = input.short("queue.declare-ok.queue")?;
             let message_count = input.u32("queue.declare-ok.message-count")?;
             let consumer_count = input.u32("queue.declare-ok.consumer-count")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                queue,
+                queue: S::make_short(queue),
                 message_count,
                 consumer_count,
             })
@@ -8599,7 +9299,7 @@ pub mod queue {
         ///
         /// If left empty, the queue last declared on this channel.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -8608,7 +9308,7 @@ pub mod queue {
         pub queue: wire::ShortStr,
         /// Name of the exchange.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -8700,9 +9400,11 @@ pub mod queue {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Key, or pattern, that the messages must match")
                         .with_domain("shortstr"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                     wire::schema::FieldInfo::new(
@@ -8745,40 +9447,44 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for Bind {
-        #[inline]
+    impl wire::Layout for Bind {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.queue)
                 + wire::Encode::encoded_len(&self.exchange)
                 + wire::Encode::encoded_len(&self.routing_key)
                 + wire::Encode::encoded_len(&self.arguments)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.queue);
-            out.short_str(&self.exchange);
-            out.short_str(&self.routing_key);
-            out.bits([self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.queue)?;
+            out.short_str(&self.exchange)?;
+            out.short_str(&self.routing_key)?;
+            out.bits([self.no_wait])?;
             out.table(&self.arguments, "queue.bind.arguments")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Bind {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("queue.bind.reserved-1")?;
-            let queue = input.short_str("queue.bind.queue")?;
-            let exchange = input.short_str("queue.bind.exchange")?;
-            let routing_key = input.short_str("queue.bind.routing-key")?;
+            let queue = input.short("queue.bind.queue")?;
+            let exchange = input.short("queue.bind.exchange")?;
+            let routing_key = input.short("queue.bind.routing-key")?;
             let [no_wait] = input.bits("queue.bind.no-wait")?;
             let arguments = input.table("queue.bind.arguments")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                queue,
-                exchange,
-                routing_key,
+                queue: S::make_short(queue),
+                exchange: S::make_short(exchange),
+                routing_key: S::make_short(routing_key),
                 no_wait,
-                arguments,
+                arguments: S::make_table(arguments),
             })
         }
     }
@@ -8816,21 +9522,24 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for BindOk {
-        #[inline]
+    impl wire::Layout for BindOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for BindOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -8849,7 +9558,7 @@ pub mod queue {
         ///
         /// If left empty, the queue last declared on this channel.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -8902,6 +9611,7 @@ pub mod queue {
                             ],
                         ),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                 ],
@@ -8932,26 +9642,33 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for Purge {
-        #[inline]
+    impl wire::Layout for Purge {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.queue)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.queue);
-            out.bits([self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.queue)?;
+            out.bits([self.no_wait])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Purge {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("queue.purge.reserved-1")?;
-            let queue = input.short_str("queue.purge.queue")?;
+            let queue = input.short("queue.purge.queue")?;
             let [no_wait] = input.bits("queue.purge.no-wait")?;
-            Ok(Self { queue, no_wait })
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                queue: S::make_short(queue),
+                no_wait,
+            })
         }
     }
     wire::__serde_method!(Purge);
@@ -8977,6 +9694,7 @@ pub mod queue {
                             "message-count",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("message_count")
                         .with_label("Messages discarded")
                         .with_domain("message-count"),
                 ],
@@ -9005,21 +9723,25 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for PurgeOk {
-        #[inline]
+    impl wire::Layout for PurgeOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             4
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u32(self.message_count);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u32(self.message_count)?;
             Ok(())
         }
-    }
-    impl wire::Decode for PurgeOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let message_count = input.u32("queue.purge-ok.message-count")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { message_count })
         }
     }
@@ -9036,7 +9758,7 @@ pub mod queue {
         ///
         /// If left empty, the queue last declared on this channel.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -9106,12 +9828,15 @@ pub mod queue {
                             "if-unused",
                             wire::schema::WireType::Bit,
                         )
+                        .with_rust_name("if_unused")
                         .with_label("Delete it only when it has no consumers")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("if-empty", wire::schema::WireType::Bit)
+                        .with_rust_name("if_empty")
                         .with_label("Delete it only when it holds no messages")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                 ],
@@ -9146,27 +9871,31 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for Delete {
-        #[inline]
+    impl wire::Layout for Delete {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.queue)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.queue);
-            out.bits([self.if_unused, self.if_empty, self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.queue)?;
+            out.bits([self.if_unused, self.if_empty, self.no_wait])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Delete {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("queue.delete.reserved-1")?;
-            let queue = input.short_str("queue.delete.queue")?;
+            let queue = input.short("queue.delete.queue")?;
             let [if_unused, if_empty, no_wait] = input.bits("queue.delete.if-unused")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                queue,
+                queue: S::make_short(queue),
                 if_unused,
                 if_empty,
                 no_wait,
@@ -9196,6 +9925,7 @@ pub mod queue {
                             "message-count",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("message_count")
                         .with_label("Messages deleted with it")
                         .with_domain("message-count"),
                 ],
@@ -9224,21 +9954,25 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for DeleteOk {
-        #[inline]
+    impl wire::Layout for DeleteOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             4
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u32(self.message_count);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u32(self.message_count)?;
             Ok(())
         }
-    }
-    impl wire::Decode for DeleteOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let message_count = input.u32("queue.delete-ok.message-count")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { message_count })
         }
     }
@@ -9254,7 +9988,7 @@ pub mod queue {
         ///
         /// If left empty, the queue last declared on this channel.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -9263,7 +9997,7 @@ pub mod queue {
         pub queue: wire::ShortStr,
         /// Name of the exchange.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -9333,6 +10067,7 @@ pub mod queue {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Key that the binding was made with")
                         .with_domain("shortstr"),
                     wire::schema::FieldInfo::new(
@@ -9373,37 +10108,41 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for Unbind {
-        #[inline]
+    impl wire::Layout for Unbind {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             2 + wire::Encode::encoded_len(&self.queue)
                 + wire::Encode::encoded_len(&self.exchange)
                 + wire::Encode::encoded_len(&self.routing_key)
                 + wire::Encode::encoded_len(&self.arguments)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.queue);
-            out.short_str(&self.exchange);
-            out.short_str(&self.routing_key);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.queue)?;
+            out.short_str(&self.exchange)?;
+            out.short_str(&self.routing_key)?;
             out.table(&self.arguments, "queue.unbind.arguments")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Unbind {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("queue.unbind.reserved-1")?;
-            let queue = input.short_str("queue.unbind.queue")?;
-            let exchange = input.short_str("queue.unbind.exchange")?;
-            let routing_key = input.short_str("queue.unbind.routing-key")?;
+            let queue = input.short("queue.unbind.queue")?;
+            let exchange = input.short("queue.unbind.exchange")?;
+            let routing_key = input.short("queue.unbind.routing-key")?;
             let arguments = input.table("queue.unbind.arguments")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                queue,
-                exchange,
-                routing_key,
-                arguments,
+                queue: S::make_short(queue),
+                exchange: S::make_short(exchange),
+                routing_key: S::make_short(routing_key),
+                arguments: S::make_table(arguments),
             })
         }
     }
@@ -9441,21 +10180,24 @@ pub mod queue {
             self
         }
     }
-    impl wire::Encode for UnbindOk {
-        #[inline]
+    impl wire::Layout for UnbindOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for UnbindOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -9597,12 +10339,14 @@ pub mod basic {
                         "content-type",
                         wire::schema::WireType::ShortStr,
                     )
+                    .with_rust_name("content_type")
                     .with_label("MIME type of the body")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new(
                         "content-encoding",
                         wire::schema::WireType::ShortStr,
                     )
+                    .with_rust_name("content_encoding")
                     .with_label("MIME encoding of the body")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new("headers", wire::schema::WireType::Table)
@@ -9612,6 +10356,7 @@ pub mod basic {
                         "delivery-mode",
                         wire::schema::WireType::Octet,
                     )
+                    .with_rust_name("delivery_mode")
                     .with_label("1 for transient, 2 for persistent")
                     .with_domain("octet")
                     .with_rules(&[wire::schema::Rule::Among(&[1, 2])]),
@@ -9622,12 +10367,14 @@ pub mod basic {
                         "correlation-id",
                         wire::schema::WireType::ShortStr,
                     )
+                    .with_rust_name("correlation_id")
                     .with_label("Which request this reply belongs to")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new(
                         "reply-to",
                         wire::schema::WireType::ShortStr,
                     )
+                    .with_rust_name("reply_to")
                     .with_label("Where replies should go")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new(
@@ -9640,6 +10387,7 @@ pub mod basic {
                         "message-id",
                         wire::schema::WireType::ShortStr,
                     )
+                    .with_rust_name("message_id")
                     .with_label("Identifier of the message")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new(
@@ -9652,15 +10400,18 @@ pub mod basic {
                     .with_label("Kind of message")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new("user-id", wire::schema::WireType::ShortStr)
+                    .with_rust_name("user_id")
                     .with_label("User who published it")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new("app-id", wire::schema::WireType::ShortStr)
+                    .with_rust_name("app_id")
                     .with_label("Program that published it")
                     .with_domain("shortstr"),
                 wire::schema::FieldInfo::new(
                         "cluster-id",
                         wire::schema::WireType::ShortStr,
                     )
+                    .with_rust_name("cluster_id")
                     .with_label("Unused leftover of AMQP 0-8")
                     .with_domain("shortstr")
                     .with_rules(&[wire::schema::Rule::MaxLength(0)]),
@@ -9711,12 +10462,14 @@ pub mod basic {
                             "prefetch-size",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("prefetch_size")
                         .with_label("Limit of unsettled octets, 0 for none")
                         .with_domain("long"),
                     wire::schema::FieldInfo::new(
                             "prefetch-count",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("prefetch_count")
                         .with_label("Limit of unsettled messages, 0 for none")
                         .with_domain("short"),
                     wire::schema::FieldInfo::new("global", wire::schema::WireType::Bit)
@@ -9752,25 +10505,29 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Qos {
-        #[inline]
+    impl wire::Layout for Qos {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             7
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u32(self.prefetch_size);
-            out.u16(self.prefetch_count);
-            out.bits([self.global]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u32(self.prefetch_size)?;
+            out.u16(self.prefetch_count)?;
+            out.bits([self.global])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Qos {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let prefetch_size = input.u32("basic.qos.prefetch-size")?;
             let prefetch_count = input.u16("basic.qos.prefetch-count")?;
             let [global] = input.bits("basic.qos.global")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 prefetch_size,
                 prefetch_count,
@@ -9812,21 +10569,24 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for QosOk {
-        #[inline]
+    impl wire::Layout for QosOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for QosOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -9848,7 +10608,7 @@ pub mod basic {
         ///
         /// If left empty, the queue last declared on this channel.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         pub queue: wire::ShortStr,
         /// Name for the consumer.
         ///
@@ -9931,12 +10691,15 @@ pub mod basic {
                             "consumer-tag",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("consumer_tag")
                         .with_label("Name for the consumer")
                         .with_domain("consumer-tag"),
                     wire::schema::FieldInfo::new("no-local", wire::schema::WireType::Bit)
+                        .with_rust_name("no_local")
                         .with_label("Keep back messages published by this connection")
                         .with_domain("no-local"),
                     wire::schema::FieldInfo::new("no-ack", wire::schema::WireType::Bit)
+                        .with_rust_name("no_ack")
                         .with_label("Delivery counts as acknowledged at once")
                         .with_domain("no-ack"),
                     wire::schema::FieldInfo::new(
@@ -9946,6 +10709,7 @@ pub mod basic {
                         .with_label("Be the only consumer of the queue")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                     wire::schema::FieldInfo::new(
@@ -9992,40 +10756,44 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Consume {
-        #[inline]
+    impl wire::Layout for Consume {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.queue)
                 + wire::Encode::encoded_len(&self.consumer_tag)
                 + wire::Encode::encoded_len(&self.arguments)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.queue);
-            out.short_str(&self.consumer_tag);
-            out.bits([self.no_local, self.no_ack, self.exclusive, self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.queue)?;
+            out.short_str(&self.consumer_tag)?;
+            out.bits([self.no_local, self.no_ack, self.exclusive, self.no_wait])?;
             out.table(&self.arguments, "basic.consume.arguments")?;
             Ok(())
         }
-    }
-    impl wire::Decode for Consume {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("basic.consume.reserved-1")?;
-            let queue = input.short_str("basic.consume.queue")?;
-            let consumer_tag = input.short_str("basic.consume.consumer-tag")?;
+            let queue = input.short("basic.consume.queue")?;
+            let consumer_tag = input.short("basic.consume.consumer-tag")?;
             let [no_local, no_ack, exclusive, no_wait] = input
                 .bits("basic.consume.no-local")?;
             let arguments = input.table("basic.consume.arguments")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                queue,
-                consumer_tag,
+                queue: S::make_short(queue),
+                consumer_tag: S::make_short(consumer_tag),
                 no_local,
                 no_ack,
                 exclusive,
                 no_wait,
-                arguments,
+                arguments: S::make_table(arguments),
             })
         }
     }
@@ -10054,6 +10822,7 @@ pub mod basic {
                             "consumer-tag",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("consumer_tag")
                         .with_label("Name of the consumer")
                         .with_domain("consumer-tag"),
                 ],
@@ -10082,22 +10851,28 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for ConsumeOk {
-        #[inline]
+    impl wire::Layout for ConsumeOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.consumer_tag)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.consumer_tag);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.consumer_tag)?;
             Ok(())
         }
-    }
-    impl wire::Decode for ConsumeOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let consumer_tag = input.short_str("basic.consume-ok.consumer-tag")?;
-            Ok(Self { consumer_tag })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let consumer_tag = input.short("basic.consume-ok.consumer-tag")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                consumer_tag: S::make_short(consumer_tag),
+            })
         }
     }
     wire::__serde_method!(ConsumeOk);
@@ -10150,9 +10925,11 @@ pub mod basic {
                             "consumer-tag",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("consumer_tag")
                         .with_label("Name of the consumer to end")
                         .with_domain("consumer-tag"),
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                 ],
@@ -10183,24 +10960,31 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Cancel {
-        #[inline]
+    impl wire::Layout for Cancel {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1 + wire::Encode::encoded_len(&self.consumer_tag)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.consumer_tag);
-            out.bits([self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.consumer_tag)?;
+            out.bits([self.no_wait])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Cancel {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let consumer_tag = input.short_str("basic.cancel.consumer-tag")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let consumer_tag = input.short("basic.cancel.consumer-tag")?;
             let [no_wait] = input.bits("basic.cancel.no-wait")?;
-            Ok(Self { consumer_tag, no_wait })
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                consumer_tag: S::make_short(consumer_tag),
+                no_wait,
+            })
         }
     }
     wire::__serde_method!(Cancel);
@@ -10229,6 +11013,7 @@ pub mod basic {
                             "consumer-tag",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("consumer_tag")
                         .with_label("Name of the consumer that ended")
                         .with_domain("consumer-tag"),
                 ],
@@ -10257,22 +11042,28 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for CancelOk {
-        #[inline]
+    impl wire::Layout for CancelOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.consumer_tag)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.consumer_tag);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.consumer_tag)?;
             Ok(())
         }
-    }
-    impl wire::Decode for CancelOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let consumer_tag = input.short_str("basic.cancel-ok.consumer-tag")?;
-            Ok(Self { consumer_tag })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let consumer_tag = input.short("basic.cancel-ok.consumer-tag")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                consumer_tag: S::make_short(consumer_tag),
+            })
         }
     }
     wire::__serde_method!(CancelOk);
@@ -10295,7 +11086,7 @@ pub mod basic {
         ///
         /// Empty for the default exchange, which puts the message in the queue named by the routing key.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         pub exchange: wire::ShortStr,
         /// Key that the exchange routes by.
         ///
@@ -10350,6 +11141,7 @@ pub mod basic {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Key that the exchange routes by")
                         .with_domain("shortstr"),
                     wire::schema::FieldInfo::new(
@@ -10396,31 +11188,35 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Publish {
-        #[inline]
+    impl wire::Layout for Publish {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.exchange)
                 + wire::Encode::encoded_len(&self.routing_key)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.exchange);
-            out.short_str(&self.routing_key);
-            out.bits([self.mandatory, self.immediate]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.exchange)?;
+            out.short_str(&self.routing_key)?;
+            out.bits([self.mandatory, self.immediate])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Publish {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("basic.publish.reserved-1")?;
-            let exchange = input.short_str("basic.publish.exchange")?;
-            let routing_key = input.short_str("basic.publish.routing-key")?;
+            let exchange = input.short("basic.publish.exchange")?;
+            let routing_key = input.short("basic.publish.routing-key")?;
             let [mandatory, immediate] = input.bits("basic.publish.mandatory")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                exchange,
-                routing_key,
+                exchange: S::make_short(exchange),
+                routing_key: S::make_short(routing_key),
                 mandatory,
                 immediate,
             })
@@ -10449,7 +11245,7 @@ pub mod basic {
         pub reply_text: wire::ShortStr,
         /// Exchange it was published to.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         pub exchange: wire::ShortStr,
         /// Routing key it was published with.
         pub routing_key: wire::ShortStr,
@@ -10468,13 +11264,16 @@ pub mod basic {
                             "reply-code",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("reply_code")
                         .with_label("Why it came back")
                         .with_domain("reply-code")
+                        .with_default(wire::schema::FieldDefault::Number(200))
                         .with_rules(&[wire::schema::Rule::NotNull]),
                     wire::schema::FieldInfo::new(
                             "reply-text",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("reply_text")
                         .with_label("Reason in words, for logs and people")
                         .with_domain("reply-text")
                         .with_rules(&[wire::schema::Rule::NotNull]),
@@ -10499,6 +11298,7 @@ pub mod basic {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Routing key it was published with")
                         .with_domain("shortstr"),
                 ],
@@ -10533,34 +11333,38 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Return {
-        #[inline]
+    impl wire::Layout for Return {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             2 + wire::Encode::encoded_len(&self.reply_text)
                 + wire::Encode::encoded_len(&self.exchange)
                 + wire::Encode::encoded_len(&self.routing_key)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(self.reply_code.0);
-            out.short_str(&self.reply_text);
-            out.short_str(&self.exchange);
-            out.short_str(&self.routing_key);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(self.reply_code.0)?;
+            out.short_str(&self.reply_text)?;
+            out.short_str(&self.exchange)?;
+            out.short_str(&self.routing_key)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Return {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let reply_code = super::ReplyCode(input.u16("basic.return.reply-code")?);
-            let reply_text = input.short_str("basic.return.reply-text")?;
-            let exchange = input.short_str("basic.return.exchange")?;
-            let routing_key = input.short_str("basic.return.routing-key")?;
+            let reply_text = input.short("basic.return.reply-text")?;
+            let exchange = input.short("basic.return.exchange")?;
+            let routing_key = input.short("basic.return.routing-key")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 reply_code,
-                reply_text,
-                exchange,
-                routing_key,
+                reply_text: S::make_short(reply_text),
+                exchange: S::make_short(exchange),
+                routing_key: S::make_short(routing_key),
             })
         }
     }
@@ -10607,7 +11411,7 @@ pub mod basic {
         ///
         /// Empty if that was the default exchange.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         pub exchange: wire::ShortStr,
         /// Routing key it was published with.
         pub routing_key: wire::ShortStr,
@@ -10626,12 +11430,14 @@ pub mod basic {
                             "consumer-tag",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("consumer_tag")
                         .with_label("Consumer that it is for")
                         .with_domain("consumer-tag"),
                     wire::schema::FieldInfo::new(
                             "delivery-tag",
                             wire::schema::WireType::LongLong,
                         )
+                        .with_rust_name("delivery_tag")
                         .with_label(
                             "Number of a delivery, counted by the server per channel",
                         )
@@ -10663,6 +11469,7 @@ pub mod basic {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Routing key it was published with")
                         .with_domain("shortstr"),
                 ],
@@ -10699,37 +11506,41 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Deliver {
-        #[inline]
+    impl wire::Layout for Deliver {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             9 + wire::Encode::encoded_len(&self.consumer_tag)
                 + wire::Encode::encoded_len(&self.exchange)
                 + wire::Encode::encoded_len(&self.routing_key)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.consumer_tag);
-            out.u64(self.delivery_tag);
-            out.bits([self.redelivered]);
-            out.short_str(&self.exchange);
-            out.short_str(&self.routing_key);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.consumer_tag)?;
+            out.u64(self.delivery_tag)?;
+            out.bits([self.redelivered])?;
+            out.short_str(&self.exchange)?;
+            out.short_str(&self.routing_key)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Deliver {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let consumer_tag = input.short_str("basic.deliver.consumer-tag")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let consumer_tag = input.short("basic.deliver.consumer-tag")?;
             let delivery_tag = input.u64("basic.deliver.delivery-tag")?;
             let [redelivered] = input.bits("basic.deliver.redelivered")?;
-            let exchange = input.short_str("basic.deliver.exchange")?;
-            let routing_key = input.short_str("basic.deliver.routing-key")?;
+            let exchange = input.short("basic.deliver.exchange")?;
+            let routing_key = input.short("basic.deliver.routing-key")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
-                consumer_tag,
+                consumer_tag: S::make_short(consumer_tag),
                 delivery_tag,
                 redelivered,
-                exchange,
-                routing_key,
+                exchange: S::make_short(exchange),
+                routing_key: S::make_short(routing_key),
             })
         }
     }
@@ -10746,7 +11557,7 @@ pub mod basic {
         ///
         /// If left empty, the queue last declared on this channel.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         ///
         /// # Rules
         ///
@@ -10793,6 +11604,7 @@ pub mod basic {
                             ],
                         ),
                     wire::schema::FieldInfo::new("no-ack", wire::schema::WireType::Bit)
+                        .with_rust_name("no_ack")
                         .with_label("Delivery counts as acknowledged at once")
                         .with_domain("no-ack"),
                 ],
@@ -10823,26 +11635,33 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Get {
-        #[inline]
+    impl wire::Layout for Get {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             3 + wire::Encode::encoded_len(&self.queue)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(0);
-            out.short_str(&self.queue);
-            out.bits([self.no_ack]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(0)?;
+            out.short_str(&self.queue)?;
+            out.bits([self.no_ack])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Get {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u16("basic.get.reserved-1")?;
-            let queue = input.short_str("basic.get.queue")?;
+            let queue = input.short("basic.get.queue")?;
             let [no_ack] = input.bits("basic.get.no-ack")?;
-            Ok(Self { queue, no_ack })
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                queue: S::make_short(queue),
+                no_ack,
+            })
         }
     }
     wire::__serde_method!(Get);
@@ -10883,7 +11702,7 @@ pub mod basic {
         ///
         /// Empty if that was the default exchange.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 127 characters; matches `^[a-zA-Z0-9-_.:]*$`.
+        /// The specification asserts, and this type doesn't enforce: at most 127 octets; matches `^[a-zA-Z0-9-_.:]*$`.
         pub exchange: wire::ShortStr,
         /// Routing key it was published with.
         pub routing_key: wire::ShortStr,
@@ -10905,6 +11724,7 @@ pub mod basic {
                             "delivery-tag",
                             wire::schema::WireType::LongLong,
                         )
+                        .with_rust_name("delivery_tag")
                         .with_label(
                             "Number of a delivery, counted by the server per channel",
                         )
@@ -10936,12 +11756,14 @@ pub mod basic {
                             "routing-key",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("routing_key")
                         .with_label("Routing key it was published with")
                         .with_domain("shortstr"),
                     wire::schema::FieldInfo::new(
                             "message-count",
                             wire::schema::WireType::Long,
                         )
+                        .with_rust_name("message_count")
                         .with_label("Messages still ready in the queue")
                         .with_domain("message-count"),
                 ],
@@ -10978,35 +11800,39 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for GetOk {
-        #[inline]
+    impl wire::Layout for GetOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             13 + wire::Encode::encoded_len(&self.exchange)
                 + wire::Encode::encoded_len(&self.routing_key)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u64(self.delivery_tag);
-            out.bits([self.redelivered]);
-            out.short_str(&self.exchange);
-            out.short_str(&self.routing_key);
-            out.u32(self.message_count);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u64(self.delivery_tag)?;
+            out.bits([self.redelivered])?;
+            out.short_str(&self.exchange)?;
+            out.short_str(&self.routing_key)?;
+            out.u32(self.message_count)?;
             Ok(())
         }
-    }
-    impl wire::Decode for GetOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let delivery_tag = input.u64("basic.get-ok.delivery-tag")?;
             let [redelivered] = input.bits("basic.get-ok.redelivered")?;
-            let exchange = input.short_str("basic.get-ok.exchange")?;
-            let routing_key = input.short_str("basic.get-ok.routing-key")?;
+            let exchange = input.short("basic.get-ok.exchange")?;
+            let routing_key = input.short("basic.get-ok.routing-key")?;
             let message_count = input.u32("basic.get-ok.message-count")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 delivery_tag,
                 redelivered,
-                exchange,
-                routing_key,
+                exchange: S::make_short(exchange),
+                routing_key: S::make_short(routing_key),
                 message_count,
             })
         }
@@ -11054,21 +11880,25 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for GetEmpty {
-        #[inline]
+    impl wire::Layout for GetEmpty {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(0);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(0)?;
             Ok(())
         }
-    }
-    impl wire::Decode for GetEmpty {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            input.skip_short_str("basic.get-empty.reserved-1")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            input.skip_short("basic.get-empty.reserved-1")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -11127,6 +11957,7 @@ pub mod basic {
                             "delivery-tag",
                             wire::schema::WireType::LongLong,
                         )
+                        .with_rust_name("delivery_tag")
                         .with_label(
                             "Number of a delivery, counted by the server per channel",
                         )
@@ -11162,23 +11993,27 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Ack {
-        #[inline]
+    impl wire::Layout for Ack {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             9
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u64(self.delivery_tag);
-            out.bits([self.multiple]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u64(self.delivery_tag)?;
+            out.bits([self.multiple])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Ack {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let delivery_tag = input.u64("basic.ack.delivery-tag")?;
             let [multiple] = input.bits("basic.ack.multiple")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { delivery_tag, multiple })
         }
     }
@@ -11241,6 +12076,7 @@ pub mod basic {
                             "delivery-tag",
                             wire::schema::WireType::LongLong,
                         )
+                        .with_rust_name("delivery_tag")
                         .with_label(
                             "Number of a delivery, counted by the server per channel",
                         )
@@ -11277,23 +12113,27 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Reject {
-        #[inline]
+    impl wire::Layout for Reject {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             9
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u64(self.delivery_tag);
-            out.bits([self.requeue]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u64(self.delivery_tag)?;
+            out.bits([self.requeue])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Reject {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let delivery_tag = input.u64("basic.reject.delivery-tag")?;
             let [requeue] = input.bits("basic.reject.requeue")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { delivery_tag, requeue })
         }
     }
@@ -11356,21 +12196,25 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for RecoverAsync {
-        #[inline]
+    impl wire::Layout for RecoverAsync {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.bits([self.requeue]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.bits([self.requeue])?;
             Ok(())
         }
-    }
-    impl wire::Decode for RecoverAsync {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [requeue] = input.bits("basic.recover-async.requeue")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { requeue })
         }
     }
@@ -11436,21 +12280,25 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Recover {
-        #[inline]
+    impl wire::Layout for Recover {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.bits([self.requeue]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.bits([self.requeue])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Recover {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [requeue] = input.bits("basic.recover.requeue")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { requeue })
         }
     }
@@ -11488,21 +12336,24 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for RecoverOk {
-        #[inline]
+    impl wire::Layout for RecoverOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for RecoverOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -11572,6 +12423,7 @@ pub mod basic {
                             "delivery-tag",
                             wire::schema::WireType::LongLong,
                         )
+                        .with_rust_name("delivery_tag")
                         .with_label(
                             "Number of a delivery, counted by the server per channel",
                         )
@@ -11613,23 +12465,27 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Nack {
-        #[inline]
+    impl wire::Layout for Nack {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             9
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u64(self.delivery_tag);
-            out.bits([self.multiple, self.requeue]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u64(self.delivery_tag)?;
+            out.bits([self.multiple, self.requeue])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Nack {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let delivery_tag = input.u64("basic.nack.delivery-tag")?;
             let [multiple, requeue] = input.bits("basic.nack.multiple")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 delivery_tag,
                 multiple,
@@ -11823,7 +12679,7 @@ pub mod basic {
         ///
         /// Leave it unset. RabbitMQ passes it on untouched.
         ///
-        /// The specification asserts, and this type doesn't enforce: at most 0 characters.
+        /// The specification asserts, and this type doesn't enforce: empty.
         pub cluster_id: Option<wire::ShortStr>,
     }
     impl Properties {
@@ -11964,8 +12820,8 @@ pub mod basic {
             self
         }
     }
-    impl wire::Encode for Properties {
-        #[inline]
+    impl wire::Layout for Properties {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             2 + self.content_type.as_ref().map_or(0, wire::Encode::encoded_len)
                 + self.content_encoding.as_ref().map_or(0, wire::Encode::encoded_len)
@@ -11981,8 +12837,12 @@ pub mod basic {
                 + self.app_id.as_ref().map_or(0, wire::Encode::encoded_len)
                 + self.cluster_id.as_ref().map_or(0, wire::Encode::encoded_len)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn has_tables(&self) -> bool {
+            self.headers.is_some()
+        }
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let mut flags: u16 = 0;
             if self.content_type.is_some() {
                 flags |= 0x8000;
@@ -12026,144 +12886,142 @@ pub mod basic {
             if self.cluster_id.is_some() {
                 flags |= 0x0004;
             }
-            out.u16(flags);
+            out.u16(flags)?;
             if let Some(value) = &self.content_type {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.content_encoding {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.headers {
                 out.table(value, "basic.properties.headers")?;
             }
             if let Some(value) = self.delivery_mode {
-                out.u8(value);
+                out.u8(value)?;
             }
             if let Some(value) = self.priority {
-                out.u8(value);
+                out.u8(value)?;
             }
             if let Some(value) = &self.correlation_id {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.reply_to {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.expiration {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.message_id {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = self.timestamp {
-                out.timestamp(value);
+                out.timestamp(value)?;
             }
             if let Some(value) = &self.r#type {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.user_id {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.app_id {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.cluster_id {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             Ok(())
         }
-    }
-    impl wire::Decode for Properties {
         /// Reads one word of flags. The bits of it that stand for no property are ignored, the one that announces
         /// another word too: brokers pass it on without there being another word.
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let flags = input.u16("basic.properties.flags")?;
-            let content_type = if flags & 0x8000 != 0 {
-                Some(input.short_str("basic.properties.content-type")?)
-            } else {
-                None
-            };
-            let content_encoding = if flags & 0x4000 != 0 {
-                Some(input.short_str("basic.properties.content-encoding")?)
-            } else {
-                None
-            };
-            let headers = if flags & 0x2000 != 0 {
-                Some(input.table("basic.properties.headers")?)
-            } else {
-                None
-            };
-            let delivery_mode = if flags & 0x1000 != 0 {
-                Some(input.u8("basic.properties.delivery-mode")?)
-            } else {
-                None
-            };
-            let priority = if flags & 0x0800 != 0 {
-                Some(input.u8("basic.properties.priority")?)
-            } else {
-                None
-            };
-            let correlation_id = if flags & 0x0400 != 0 {
-                Some(input.short_str("basic.properties.correlation-id")?)
-            } else {
-                None
-            };
-            let reply_to = if flags & 0x0200 != 0 {
-                Some(input.short_str("basic.properties.reply-to")?)
-            } else {
-                None
-            };
-            let expiration = if flags & 0x0100 != 0 {
-                Some(input.short_str("basic.properties.expiration")?)
-            } else {
-                None
-            };
-            let message_id = if flags & 0x0080 != 0 {
-                Some(input.short_str("basic.properties.message-id")?)
-            } else {
-                None
-            };
-            let timestamp = if flags & 0x0040 != 0 {
-                Some(input.timestamp("basic.properties.timestamp")?)
-            } else {
-                None
-            };
-            let r#type = if flags & 0x0020 != 0 {
-                Some(input.short_str("basic.properties.type")?)
-            } else {
-                None
-            };
-            let user_id = if flags & 0x0010 != 0 {
-                Some(input.short_str("basic.properties.user-id")?)
-            } else {
-                None
-            };
-            let app_id = if flags & 0x0008 != 0 {
-                Some(input.short_str("basic.properties.app-id")?)
-            } else {
-                None
-            };
-            let cluster_id = if flags & 0x0004 != 0 {
-                Some(input.short_str("basic.properties.cluster-id")?)
-            } else {
-                None
-            };
-            Ok(Self {
-                content_type,
-                content_encoding,
-                headers,
-                delivery_mode,
-                priority,
-                correlation_id,
-                reply_to,
-                expiration,
-                message_id,
-                timestamp,
-                r#type,
-                user_id,
-                app_id,
-                cluster_id,
-            })
+            let mut properties = Self::default();
+            if flags & 0x8000 != 0 {
+                S::fill_short(
+                    &mut properties.content_type,
+                    input.short("basic.properties.content-type")?,
+                );
+            }
+            if flags & 0x4000 != 0 {
+                S::fill_short(
+                    &mut properties.content_encoding,
+                    input.short("basic.properties.content-encoding")?,
+                );
+            }
+            if flags & 0x2000 != 0 {
+                properties.headers = Some(
+                    S::make_table(input.table("basic.properties.headers")?),
+                );
+            }
+            if flags & 0x1000 != 0 {
+                properties.delivery_mode = Some(
+                    input.u8("basic.properties.delivery-mode")?,
+                );
+            }
+            if flags & 0x0800 != 0 {
+                properties.priority = Some(input.u8("basic.properties.priority")?);
+            }
+            if flags & 0x0400 != 0 {
+                S::fill_short(
+                    &mut properties.correlation_id,
+                    input.short("basic.properties.correlation-id")?,
+                );
+            }
+            if flags & 0x0200 != 0 {
+                S::fill_short(
+                    &mut properties.reply_to,
+                    input.short("basic.properties.reply-to")?,
+                );
+            }
+            if flags & 0x0100 != 0 {
+                S::fill_short(
+                    &mut properties.expiration,
+                    input.short("basic.properties.expiration")?,
+                );
+            }
+            if flags & 0x0080 != 0 {
+                S::fill_short(
+                    &mut properties.message_id,
+                    input.short("basic.properties.message-id")?,
+                );
+            }
+            if flags & 0x0040 != 0 {
+                properties.timestamp = Some(
+                    input.timestamp("basic.properties.timestamp")?,
+                );
+            }
+            if flags & 0x0020 != 0 {
+                S::fill_short(
+                    &mut properties.r#type,
+                    input.short("basic.properties.type")?,
+                );
+            }
+            if flags & 0x0010 != 0 {
+                S::fill_short(
+                    &mut properties.user_id,
+                    input.short("basic.properties.user-id")?,
+                );
+            }
+            if flags & 0x0008 != 0 {
+                S::fill_short(
+                    &mut properties.app_id,
+                    input.short("basic.properties.app-id")?,
+                );
+            }
+            if flags & 0x0004 != 0 {
+                S::fill_short(
+                    &mut properties.cluster_id,
+                    input.short("basic.properties.cluster-id")?,
+                );
+            }
+            if whole {
+                input.end()?;
+            }
+            Ok(properties)
         }
     }
     wire::__serde_properties!(Properties);
@@ -12235,6 +13093,7 @@ pub mod confirm {
             .with_fields(
                 &[
                     wire::schema::FieldInfo::new("no-wait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("Send no reply")
                         .with_domain("no-wait"),
                 ],
@@ -12263,21 +13122,25 @@ pub mod confirm {
             self
         }
     }
-    impl wire::Encode for Select {
-        #[inline]
+    impl wire::Layout for Select {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.bits([self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.bits([self.no_wait])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Select {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [no_wait] = input.bits("confirm.select.no-wait")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { no_wait })
         }
     }
@@ -12315,21 +13178,24 @@ pub mod confirm {
             self
         }
     }
-    impl wire::Encode for SelectOk {
-        #[inline]
+    impl wire::Layout for SelectOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for SelectOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -12424,21 +13290,24 @@ pub mod tx {
             self
         }
     }
-    impl wire::Encode for Select {
-        #[inline]
+    impl wire::Layout for Select {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Select {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -12476,21 +13345,24 @@ pub mod tx {
             self
         }
     }
-    impl wire::Encode for SelectOk {
-        #[inline]
+    impl wire::Layout for SelectOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for SelectOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -12537,21 +13409,24 @@ pub mod tx {
             self
         }
     }
-    impl wire::Encode for Commit {
-        #[inline]
+    impl wire::Layout for Commit {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Commit {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -12589,21 +13464,24 @@ pub mod tx {
             self
         }
     }
-    impl wire::Encode for CommitOk {
-        #[inline]
+    impl wire::Layout for CommitOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for CommitOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -12650,21 +13528,24 @@ pub mod tx {
             self
         }
     }
-    impl wire::Encode for Rollback {
-        #[inline]
+    impl wire::Layout for Rollback {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Rollback {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -12702,21 +13583,24 @@ pub mod tx {
             self
         }
     }
-    impl wire::Encode for RollbackOk {
-        #[inline]
+    impl wire::Layout for RollbackOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for RollbackOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }

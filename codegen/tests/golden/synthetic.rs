@@ -598,6 +598,71 @@ impl ::amqp091_types::Encode for AnyMethod {
             Self::PlainEmpty(method) => ::amqp091_types::Encode::encode(method, out),
         }
     }
+    fn encode_quickly(&self, out: &mut ::amqp091_types::QuickWriter<'_>) -> Option<()> {
+        match self {
+            Self::FieldsBits(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsEight(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsAllTypes(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsAllReserved(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsReservedBetween(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsNames(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsOption(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsSelf(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsOkOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsDefault(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsTryFrom(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsEncode(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsDefaults(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::AddedFirst(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopAsk(method) => ::amqp091_types::Encode::encode_quickly(method, out),
+            Self::LoopAnswer(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopNoAnswer(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopAdded(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopSend(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::PlainEmpty(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+        }
+    }
 }
 impl From<fields::Bits> for AnyMethod {
     fn from(method: fields::Bits) -> Self {
@@ -895,6 +960,26 @@ impl ::amqp091_types::Encode for ToClient {
             Self::LoopNoAnswer(method) => ::amqp091_types::Encode::encode(method, out),
             Self::LoopAdded(method) => ::amqp091_types::Encode::encode(method, out),
             Self::LoopSend(method) => ::amqp091_types::Encode::encode(method, out),
+        }
+    }
+    fn encode_quickly(&self, out: &mut ::amqp091_types::QuickWriter<'_>) -> Option<()> {
+        match self {
+            Self::FieldsOkOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopAsk(method) => ::amqp091_types::Encode::encode_quickly(method, out),
+            Self::LoopAnswer(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopNoAnswer(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopAdded(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopSend(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
         }
     }
 }
@@ -1339,6 +1424,62 @@ impl ::amqp091_types::Encode for ToServer {
             Self::PlainEmpty(method) => ::amqp091_types::Encode::encode(method, out),
         }
     }
+    fn encode_quickly(&self, out: &mut ::amqp091_types::QuickWriter<'_>) -> Option<()> {
+        match self {
+            Self::FieldsBits(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsEight(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsAllTypes(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsAllReserved(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsReservedBetween(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsNames(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsOk(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsOption(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsSelf(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsDefault(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsTryFrom(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsEncode(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::FieldsDefaults(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::AddedFirst(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopAsk(method) => ::amqp091_types::Encode::encode_quickly(method, out),
+            Self::LoopAnswer(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::LoopSend(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+            Self::PlainEmpty(method) => {
+                ::amqp091_types::Encode::encode_quickly(method, out)
+            }
+        }
+    }
 }
 impl From<fields::Bits> for ToServer {
     fn from(method: fields::Bits) -> Self {
@@ -1468,8 +1609,52 @@ impl From<ToServer> for AnyMethod {
         }
     }
 }
+impl TryFrom<AnyMethod> for ToClient {
+    /// The method itself, if this side doesn't receive it.
+    type Error = AnyMethod;
+    fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
+        match method {
+            AnyMethod::FieldsOkOk(method) => Ok(Self::FieldsOkOk(method)),
+            AnyMethod::LoopAsk(method) => Ok(Self::LoopAsk(method)),
+            AnyMethod::LoopAnswer(method) => Ok(Self::LoopAnswer(method)),
+            AnyMethod::LoopNoAnswer(method) => Ok(Self::LoopNoAnswer(method)),
+            AnyMethod::LoopAdded(method) => Ok(Self::LoopAdded(method)),
+            AnyMethod::LoopSend(method) => Ok(Self::LoopSend(method)),
+            other => Err(other),
+        }
+    }
+}
+impl TryFrom<AnyMethod> for ToServer {
+    /// The method itself, if this side doesn't receive it.
+    type Error = AnyMethod;
+    fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
+        match method {
+            AnyMethod::FieldsBits(method) => Ok(Self::FieldsBits(method)),
+            AnyMethod::FieldsEight(method) => Ok(Self::FieldsEight(method)),
+            AnyMethod::FieldsAllTypes(method) => Ok(Self::FieldsAllTypes(method)),
+            AnyMethod::FieldsAllReserved(method) => Ok(Self::FieldsAllReserved(method)),
+            AnyMethod::FieldsReservedBetween(method) => {
+                Ok(Self::FieldsReservedBetween(method))
+            }
+            AnyMethod::FieldsNames(method) => Ok(Self::FieldsNames(method)),
+            AnyMethod::FieldsOk(method) => Ok(Self::FieldsOk(method)),
+            AnyMethod::FieldsOption(method) => Ok(Self::FieldsOption(method)),
+            AnyMethod::FieldsSelf(method) => Ok(Self::FieldsSelf(method)),
+            AnyMethod::FieldsDefault(method) => Ok(Self::FieldsDefault(method)),
+            AnyMethod::FieldsTryFrom(method) => Ok(Self::FieldsTryFrom(method)),
+            AnyMethod::FieldsEncode(method) => Ok(Self::FieldsEncode(method)),
+            AnyMethod::FieldsDefaults(method) => Ok(Self::FieldsDefaults(method)),
+            AnyMethod::AddedFirst(method) => Ok(Self::AddedFirst(method)),
+            AnyMethod::LoopAsk(method) => Ok(Self::LoopAsk(method)),
+            AnyMethod::LoopAnswer(method) => Ok(Self::LoopAnswer(method)),
+            AnyMethod::LoopSend(method) => Ok(Self::LoopSend(method)),
+            AnyMethod::PlainEmpty(method) => Ok(Self::PlainEmpty(method)),
+            other => Err(other),
+        }
+    }
+}
 impl TryFrom<AnyMethod> for fields::Bits {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1479,7 +1664,7 @@ impl TryFrom<AnyMethod> for fields::Bits {
     }
 }
 impl TryFrom<AnyMethod> for fields::Eight {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1489,7 +1674,7 @@ impl TryFrom<AnyMethod> for fields::Eight {
     }
 }
 impl TryFrom<AnyMethod> for fields::AllTypes {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1499,7 +1684,7 @@ impl TryFrom<AnyMethod> for fields::AllTypes {
     }
 }
 impl TryFrom<AnyMethod> for fields::AllReserved {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1509,7 +1694,7 @@ impl TryFrom<AnyMethod> for fields::AllReserved {
     }
 }
 impl TryFrom<AnyMethod> for fields::ReservedBetween {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1519,7 +1704,7 @@ impl TryFrom<AnyMethod> for fields::ReservedBetween {
     }
 }
 impl TryFrom<AnyMethod> for fields::Names {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1529,7 +1714,7 @@ impl TryFrom<AnyMethod> for fields::Names {
     }
 }
 impl TryFrom<AnyMethod> for fields::Ok_ {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1539,7 +1724,7 @@ impl TryFrom<AnyMethod> for fields::Ok_ {
     }
 }
 impl TryFrom<AnyMethod> for fields::Option_ {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1549,7 +1734,7 @@ impl TryFrom<AnyMethod> for fields::Option_ {
     }
 }
 impl TryFrom<AnyMethod> for fields::Self_ {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1559,7 +1744,7 @@ impl TryFrom<AnyMethod> for fields::Self_ {
     }
 }
 impl TryFrom<AnyMethod> for fields::OkOk {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1569,7 +1754,7 @@ impl TryFrom<AnyMethod> for fields::OkOk {
     }
 }
 impl TryFrom<AnyMethod> for fields::Default {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1579,7 +1764,7 @@ impl TryFrom<AnyMethod> for fields::Default {
     }
 }
 impl TryFrom<AnyMethod> for fields::TryFrom {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1589,7 +1774,7 @@ impl TryFrom<AnyMethod> for fields::TryFrom {
     }
 }
 impl TryFrom<AnyMethod> for fields::Encode {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1599,7 +1784,7 @@ impl TryFrom<AnyMethod> for fields::Encode {
     }
 }
 impl TryFrom<AnyMethod> for fields::Defaults {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1609,7 +1794,7 @@ impl TryFrom<AnyMethod> for fields::Defaults {
     }
 }
 impl TryFrom<AnyMethod> for added::First {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1619,7 +1804,7 @@ impl TryFrom<AnyMethod> for added::First {
     }
 }
 impl TryFrom<AnyMethod> for r#loop::Ask {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1629,7 +1814,7 @@ impl TryFrom<AnyMethod> for r#loop::Ask {
     }
 }
 impl TryFrom<AnyMethod> for r#loop::Answer {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1639,7 +1824,7 @@ impl TryFrom<AnyMethod> for r#loop::Answer {
     }
 }
 impl TryFrom<AnyMethod> for r#loop::NoAnswer {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1649,7 +1834,7 @@ impl TryFrom<AnyMethod> for r#loop::NoAnswer {
     }
 }
 impl TryFrom<AnyMethod> for r#loop::Added {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1659,7 +1844,7 @@ impl TryFrom<AnyMethod> for r#loop::Added {
     }
 }
 impl TryFrom<AnyMethod> for r#loop::Send {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1669,7 +1854,7 @@ impl TryFrom<AnyMethod> for r#loop::Send {
     }
 }
 impl TryFrom<AnyMethod> for plain::Empty {
-    /// The method that was another one.
+    /// The method itself, if it is another one.
     type Error = AnyMethod;
     fn try_from(method: AnyMethod) -> Result<Self, Self::Error> {
         match method {
@@ -1708,6 +1893,19 @@ pub const fn method_name(id: ::amqp091_types::MethodId) -> Option<&'static str> 
 }
 /// Reads arguments, and refuses what is left over behind them.
 fn arguments<T: ::amqp091_types::Decode, E>(
+    id: ::amqp091_types::MethodId,
+    input: &mut ::amqp091_types::Reader<'_>,
+    wrap: impl FnOnce(T) -> E,
+) -> Result<E, ::amqp091_types::MethodError> {
+    if let Some(method) = <T as ::amqp091_types::Decode>::decode_quickly(input.rest()) {
+        return Ok(wrap(method));
+    }
+    arguments_at_length(id, input, wrap)
+}
+/// The same for whatever is unusual, and with a word about what is wrong.
+#[cold]
+#[inline(never)]
+fn arguments_at_length<T: ::amqp091_types::Decode, E>(
     id: ::amqp091_types::MethodId,
     input: &mut ::amqp091_types::Reader<'_>,
     wrap: impl FnOnce(T) -> E,
@@ -1753,6 +1951,13 @@ pub enum AnyProperties {
     Loop(r#loop::Properties),
 }
 impl AnyProperties {
+    /// Those of that class, none of which is there; `None` if the class has no properties.
+    pub fn new(class_id: u16) -> Option<Self> {
+        match class_id {
+            r#loop::CLASS_ID => Some(Self::Loop(Default::default())),
+            _ => None,
+        }
+    }
     /// Reads the properties of that class: flags and values, and nothing may be left over.
     ///
     /// # Errors
@@ -1834,6 +2039,7 @@ impl From<r#loop::Properties> for AnyProperties {
         Self::Loop(properties)
     }
 }
+::amqp091_types::__serde_any_properties!(CLASSES, AnyProperties);
 /// All classes by number: with their methods and fields, what the specification says as data.
 pub const CLASSES: &[&::amqp091_types::schema::ClassInfo] = &[
     fields::CLASS,
@@ -1970,36 +2176,47 @@ pub mod fields {
             .with_fields(
                 &[
                     wire::schema::FieldInfo::new("bit-1", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_1")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-2", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_2")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-3", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_3")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-4", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_4")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-5", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_5")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-6", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_6")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-7", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_7")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-8", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_8")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-9", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_9")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-10", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_10")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-11", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_11")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new(
@@ -2008,17 +2225,21 @@ pub mod fields {
                         )
                         .with_domain("octet"),
                     wire::schema::FieldInfo::new("bit-12", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_12")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-13", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_13")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new(
                             "between-too",
                             wire::schema::WireType::Short,
                         )
+                        .with_rust_name("between_too")
                         .with_domain("short"),
                     wire::schema::FieldInfo::new("bit-14", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_14")
                         .with_label("single bit")
                         .with_domain("bit"),
                 ],
@@ -2077,13 +2298,13 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Bits {
-        #[inline]
+    impl wire::Layout for Bits {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             7
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             out.bits([
                 self.bit_1,
                 self.bit_2,
@@ -2093,18 +2314,19 @@ pub mod fields {
                 self.bit_6,
                 self.bit_7,
                 self.bit_8,
-            ]);
-            out.bits([self.bit_9, self.bit_10, self.bit_11]);
-            out.u8(self.between);
-            out.bits([self.bit_12, self.bit_13]);
-            out.u16(self.between_too);
-            out.bits([self.bit_14]);
+            ])?;
+            out.bits([self.bit_9, self.bit_10, self.bit_11])?;
+            out.u8(self.between)?;
+            out.bits([self.bit_12, self.bit_13])?;
+            out.u16(self.between_too)?;
+            out.bits([self.bit_14])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Bits {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [bit_1, bit_2, bit_3, bit_4, bit_5, bit_6, bit_7, bit_8] = input
                 .bits("fields.bits.bit-1")?;
             let [bit_9, bit_10, bit_11] = input.bits("fields.bits.bit-9")?;
@@ -2112,6 +2334,9 @@ pub mod fields {
             let [bit_12, bit_13] = input.bits("fields.bits.bit-12")?;
             let between_too = input.u16("fields.bits.between-too")?;
             let [bit_14] = input.bits("fields.bits.bit-14")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 bit_1,
                 bit_2,
@@ -2165,27 +2390,35 @@ pub mod fields {
             .with_fields(
                 &[
                     wire::schema::FieldInfo::new("bit-1", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_1")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-2", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_2")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-3", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_3")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-4", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_4")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-5", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_5")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-6", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_6")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-7", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_7")
                         .with_label("single bit")
                         .with_domain("bit"),
                     wire::schema::FieldInfo::new("bit-8", wire::schema::WireType::Bit)
+                        .with_rust_name("bit_8")
                         .with_label("single bit")
                         .with_domain("bit"),
                 ],
@@ -2228,13 +2461,13 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Eight {
-        #[inline]
+    impl wire::Layout for Eight {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             out.bits([
                 self.bit_1,
                 self.bit_2,
@@ -2244,15 +2477,19 @@ pub mod fields {
                 self.bit_6,
                 self.bit_7,
                 self.bit_8,
-            ]);
+            ])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Eight {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [bit_1, bit_2, bit_3, bit_4, bit_5, bit_6, bit_7, bit_8] = input
                 .bits("fields.eight.bit-1")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 bit_1,
                 bit_2,
@@ -2370,48 +2607,52 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for AllTypes {
-        #[inline]
+    impl wire::Layout for AllTypes {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             24 + wire::Encode::encoded_len(&self.shortstr)
                 + wire::Encode::encoded_len(&self.longstr)
                 + wire::Encode::encoded_len(&self.table)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(self.octet);
-            out.u16(self.short);
-            out.u32(self.long);
-            out.u64(self.longlong);
-            out.short_str(&self.shortstr);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(self.octet)?;
+            out.u16(self.short)?;
+            out.u32(self.long)?;
+            out.u64(self.longlong)?;
+            out.short_str(&self.shortstr)?;
             out.long_str(&self.longstr, "fields.all-types.longstr")?;
-            out.timestamp(self.timestamp);
+            out.timestamp(self.timestamp)?;
             out.table(&self.table, "fields.all-types.table")?;
-            out.bits([self.bit]);
+            out.bits([self.bit])?;
             Ok(())
         }
-    }
-    impl wire::Decode for AllTypes {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let octet = input.u8("fields.all-types.octet")?;
             let short = input.u16("fields.all-types.short")?;
             let long = input.u32("fields.all-types.long")?;
             let longlong = input.u64("fields.all-types.longlong")?;
-            let shortstr = input.short_str("fields.all-types.shortstr")?;
-            let longstr = input.long_str("fields.all-types.longstr")?;
+            let shortstr = input.short("fields.all-types.shortstr")?;
+            let longstr = input.long("fields.all-types.longstr")?;
             let timestamp = input.timestamp("fields.all-types.timestamp")?;
             let table = input.table("fields.all-types.table")?;
             let [bit] = input.bits("fields.all-types.bit")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 octet,
                 short,
                 long,
                 longlong,
-                shortstr,
-                longstr,
+                shortstr: S::make_short(shortstr),
+                longstr: S::make_long(longstr),
                 timestamp,
-                table,
+                table: S::make_table(table),
                 bit,
             })
         }
@@ -2498,37 +2739,41 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for AllReserved {
-        #[inline]
+    impl wire::Layout for AllReserved {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             33
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(0);
-            out.u16(0);
-            out.u32(0);
-            out.u64(0);
-            out.u8(0);
-            out.u32(0);
-            out.u64(0);
-            out.u32(0);
-            out.bits([false]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(0)?;
+            out.u16(0)?;
+            out.u32(0)?;
+            out.u64(0)?;
+            out.u8(0)?;
+            out.u32(0)?;
+            out.u64(0)?;
+            out.u32(0)?;
+            out.bits([false])?;
             Ok(())
         }
-    }
-    impl wire::Decode for AllReserved {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             input.u8("fields.all-reserved.reserved-1")?;
             input.u16("fields.all-reserved.reserved-2")?;
             input.u32("fields.all-reserved.reserved-3")?;
             input.u64("fields.all-reserved.reserved-4")?;
-            input.skip_short_str("fields.all-reserved.reserved-5")?;
-            input.skip_long_str("fields.all-reserved.reserved-6")?;
+            input.skip_short("fields.all-reserved.reserved-5")?;
+            input.skip_long("fields.all-reserved.reserved-6")?;
             input.u64("fields.all-reserved.reserved-7")?;
-            input.skip_table("fields.all-reserved.reserved-8")?;
+            input.skip_long("fields.all-reserved.reserved-8")?;
             input.u8("fields.all-reserved.reserved-9")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -2546,7 +2791,7 @@ pub mod fields {
         ///
         /// Inherited by the fields that say nothing.
         ///
-        /// The specification asserts, and this type doesn't enforce: not null; at most 127 characters; matches `` ^[a-z`]*$ ``.
+        /// The specification asserts, and this type doesn't enforce: not null; at most 127 octets; matches `` ^[a-z`]*$ ``.
         ///
         /// # Rules
         ///
@@ -2600,9 +2845,10 @@ pub mod fields {
                             ],
                         ),
                     wire::schema::FieldInfo::new(
-                        "reserved-3",
-                        wire::schema::WireType::Bit,
-                    ),
+                            "reserved-3",
+                            wire::schema::WireType::Bit,
+                        )
+                        .with_rust_name("reserved_3"),
                 ],
             );
     }
@@ -2635,30 +2881,34 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for ReservedBetween {
-        #[inline]
+    impl wire::Layout for ReservedBetween {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             2 + wire::Encode::encoded_len(&self.name)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.bits([false, self.first, false, self.second]);
-            out.short_str(&self.name);
-            out.bits([self.reserved_3]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.bits([false, self.first, false, self.second])?;
+            out.short_str(&self.name)?;
+            out.bits([self.reserved_3])?;
             Ok(())
         }
-    }
-    impl wire::Decode for ReservedBetween {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let [_, first, _, second] = input
                 .bits("fields.reserved-between.reserved-1")?;
-            let name = input.short_str("fields.reserved-between.name")?;
+            let name = input.short("fields.reserved-between.name")?;
             let [reserved_3] = input.bits("fields.reserved-between.reserved-3")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 first,
                 second,
-                name,
+                name: S::make_short(name),
                 reserved_3,
             })
         }
@@ -2698,6 +2948,7 @@ pub mod fields {
                     wire::schema::FieldInfo::new("gen", wire::schema::WireType::Octet)
                         .with_domain("octet"),
                     wire::schema::FieldInfo::new("self", wire::schema::WireType::Octet)
+                        .with_rust_name("self_")
                         .with_domain("octet"),
                     wire::schema::FieldInfo::new("input", wire::schema::WireType::Octet)
                         .with_domain("octet"),
@@ -2706,6 +2957,7 @@ pub mod fields {
                     wire::schema::FieldInfo::new("flags", wire::schema::WireType::Octet)
                         .with_domain("octet"),
                     wire::schema::FieldInfo::new("nowait", wire::schema::WireType::Bit)
+                        .with_rust_name("no_wait")
                         .with_label("single bit")
                         .with_domain("bit"),
                 ],
@@ -2746,26 +2998,27 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Names {
-        #[inline]
+    impl wire::Layout for Names {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             7
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(self.r#type);
-            out.u8(self.r#gen);
-            out.u8(self.self_);
-            out.u8(self.input);
-            out.u8(self.out);
-            out.u8(self.flags);
-            out.bits([self.no_wait]);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(self.r#type)?;
+            out.u8(self.r#gen)?;
+            out.u8(self.self_)?;
+            out.u8(self.input)?;
+            out.u8(self.out)?;
+            out.u8(self.flags)?;
+            out.bits([self.no_wait])?;
             Ok(())
         }
-    }
-    impl wire::Decode for Names {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let r#type = input.u8("fields.names.type")?;
             let r#gen = input.u8("fields.names.gen")?;
             let self_ = input.u8("fields.names.self")?;
@@ -2773,6 +3026,9 @@ pub mod fields {
             let out = input.u8("fields.names.out")?;
             let flags_ = input.u8("fields.names.flags")?;
             let [no_wait] = input.bits("fields.names.nowait")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 r#type,
                 r#gen,
@@ -2817,21 +3073,24 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Ok_ {
-        #[inline]
+    impl wire::Layout for Ok_ {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Ok_ {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -2867,21 +3126,24 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Option_ {
-        #[inline]
+    impl wire::Layout for Option_ {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Option_ {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -2919,21 +3181,24 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Self_ {
-        #[inline]
+    impl wire::Layout for Self_ {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Self_ {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -2970,21 +3235,24 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for OkOk {
-        #[inline]
+    impl wire::Layout for OkOk {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for OkOk {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -3020,21 +3288,24 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Default {
-        #[inline]
+    impl wire::Layout for Default {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Default {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -3070,21 +3341,24 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for TryFrom {
-        #[inline]
+    impl wire::Layout for TryFrom {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for TryFrom {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -3109,6 +3383,7 @@ pub mod fields {
                             "short-str",
                             wire::schema::WireType::ShortStr,
                         )
+                        .with_rust_name("short_str")
                         .with_domain("shortstr"),
                 ],
             );
@@ -3136,22 +3411,28 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Encode {
-        #[inline]
+    impl wire::Layout for Encode {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.short_str)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.short_str);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.short_str)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Encode {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let short_str = input.short_str("fields.encode.short-str")?;
-            Ok(Self { short_str })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let short_str = input.short("fields.encode.short-str")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self {
+                short_str: S::make_short(short_str),
+            })
         }
     }
     wire::__serde_method!(Encode);
@@ -3326,50 +3607,54 @@ pub mod fields {
             self
         }
     }
-    impl wire::Encode for Defaults {
-        #[inline]
+    impl wire::Layout for Defaults {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             26 + wire::Encode::encoded_len(&self.shortstr)
                 + wire::Encode::encoded_len(&self.longstr)
                 + wire::Encode::encoded_len(&self.table)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(self.octet);
-            out.u16(self.short);
-            out.u32(self.long);
-            out.u64(self.longlong);
-            out.short_str(&self.shortstr);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(self.octet)?;
+            out.u16(self.short)?;
+            out.u32(self.long)?;
+            out.u64(self.longlong)?;
+            out.short_str(&self.shortstr)?;
             out.long_str(&self.longstr, "fields.defaults.longstr")?;
-            out.timestamp(self.timestamp);
+            out.timestamp(self.timestamp)?;
             out.table(&self.table, "fields.defaults.table")?;
-            out.bits([self.bit, self.zero]);
-            out.u16(self.code.0);
+            out.bits([self.bit, self.zero])?;
+            out.u16(self.code.0)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Defaults {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let octet = input.u8("fields.defaults.octet")?;
             let short = input.u16("fields.defaults.short")?;
             let long = input.u32("fields.defaults.long")?;
             let longlong = input.u64("fields.defaults.longlong")?;
-            let shortstr = input.short_str("fields.defaults.shortstr")?;
-            let longstr = input.long_str("fields.defaults.longstr")?;
+            let shortstr = input.short("fields.defaults.shortstr")?;
+            let longstr = input.long("fields.defaults.longstr")?;
             let timestamp = input.timestamp("fields.defaults.timestamp")?;
             let table = input.table("fields.defaults.table")?;
             let [bit, zero] = input.bits("fields.defaults.bit")?;
             let code = super::ReplyCode(input.u16("fields.defaults.code")?);
+            if whole {
+                input.end()?;
+            }
             Ok(Self {
                 octet,
                 short,
                 long,
                 longlong,
-                shortstr,
-                longstr,
+                shortstr: S::make_short(shortstr),
+                longstr: S::make_long(longstr),
                 timestamp,
-                table,
+                table: S::make_table(table),
                 bit,
                 zero,
                 code,
@@ -3454,22 +3739,26 @@ pub mod added {
             self
         }
     }
-    impl wire::Encode for First {
-        #[inline]
+    impl wire::Layout for First {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.name)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             out.long_str(&self.name, "added.first.name")?;
             Ok(())
         }
-    }
-    impl wire::Decode for First {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let name = input.long_str("added.first.name")?;
-            Ok(Self { name })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let name = input.long("added.first.name")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self { name: S::make_long(name) })
         }
     }
     wire::__serde_method!(First);
@@ -3599,7 +3888,7 @@ pub mod r#loop {
         ///
         /// Inherited by the fields that say nothing.
         ///
-        /// The specification asserts, and this type doesn't enforce: not null; at most 127 characters; matches `` ^[a-z`]*$ ``.
+        /// The specification asserts, and this type doesn't enforce: not null; at most 127 octets; matches `` ^[a-z`]*$ ``.
         ///
         /// # Rules
         ///
@@ -3664,22 +3953,26 @@ pub mod r#loop {
             self
         }
     }
-    impl wire::Encode for Ask {
-        #[inline]
+    impl wire::Layout for Ask {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.name)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.name);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.name)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Ask {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let name = input.short_str("loop.ask.name")?;
-            Ok(Self { name })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let name = input.short("loop.ask.name")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self { name: S::make_short(name) })
         }
     }
     wire::__serde_method!(Ask);
@@ -3690,7 +3983,7 @@ pub mod r#loop {
     pub struct Answer {
         /// Own label, no text of the domain.
         ///
-        /// The specification asserts, and this type doesn't enforce: not null; at most 127 characters; matches `` ^[a-z`]*$ ``; at most `ask.name`.
+        /// The specification asserts, and this type doesn't enforce: not null; at most 127 octets; matches `` ^[a-z`]*$ ``; at most `ask.name`.
         ///
         /// # Rules
         ///
@@ -3759,22 +4052,26 @@ pub mod r#loop {
             self
         }
     }
-    impl wire::Encode for Answer {
-        #[inline]
+    impl wire::Layout for Answer {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.name)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.name);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.name)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Answer {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let name = input.short_str("loop.answer.name")?;
-            Ok(Self { name })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let name = input.short("loop.answer.name")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self { name: S::make_short(name) })
         }
     }
     wire::__serde_method!(Answer);
@@ -3819,21 +4116,25 @@ pub mod r#loop {
             self
         }
     }
-    impl wire::Encode for NoAnswer {
-        #[inline]
+    impl wire::Layout for NoAnswer {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             1
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u8(0);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u8(0)?;
             Ok(())
         }
-    }
-    impl wire::Decode for NoAnswer {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            input.skip_short_str("loop.no-answer.reserved-1")?;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            input.skip_short("loop.no-answer.reserved-1")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
@@ -3847,7 +4148,7 @@ pub mod r#loop {
         ///
         /// Inherited by the fields that say nothing.
         ///
-        /// The specification asserts, and this type doesn't enforce: not null; at most 127 characters; matches `` ^[a-z`]*$ ``.
+        /// The specification asserts, and this type doesn't enforce: not null; at most 127 octets; matches `` ^[a-z`]*$ ``.
         ///
         /// # Rules
         ///
@@ -3907,22 +4208,26 @@ pub mod r#loop {
             self
         }
     }
-    impl wire::Encode for Added {
-        #[inline]
+    impl wire::Layout for Added {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             wire::Encode::encoded_len(&self.name)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.short_str(&self.name);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.short_str(&self.name)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Added {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let name = input.short_str("loop.added.name")?;
-            Ok(Self { name })
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            let name = input.short("loop.added.name")?;
+            if whole {
+                input.end()?;
+            }
+            Ok(Self { name: S::make_short(name) })
         }
     }
     wire::__serde_method!(Added);
@@ -3951,7 +4256,8 @@ pub mod r#loop {
                 &[
                     wire::schema::FieldInfo::new("code", wire::schema::WireType::Short)
                         .with_label("reply code")
-                        .with_domain("reply-code"),
+                        .with_domain("reply-code")
+                        .with_default(wire::schema::FieldDefault::Number(200)),
                     wire::schema::FieldInfo::new(
                             "required",
                             wire::schema::WireType::Short,
@@ -3985,23 +4291,27 @@ pub mod r#loop {
             self
         }
     }
-    impl wire::Encode for Send {
-        #[inline]
+    impl wire::Layout for Send {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             4
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
-            out.u16(self.code.0);
-            out.u16(self.required);
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
+            out.u16(self.code.0)?;
+            out.u16(self.required)?;
             Ok(())
         }
-    }
-    impl wire::Decode for Send {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let code = super::ReplyCode(input.u16("loop.send.code")?);
             let required = input.u16("loop.send.required")?;
+            if whole {
+                input.end()?;
+            }
             Ok(Self { code, required })
         }
     }
@@ -4068,7 +4378,7 @@ pub mod r#loop {
     pub struct Properties {
         /// A keyword.
         ///
-        /// The specification asserts, and this type doesn't enforce: not null; at most 127 characters; matches `` ^[a-z`]*$ ``.
+        /// The specification asserts, and this type doesn't enforce: not null; at most 127 octets; matches `` ^[a-z`]*$ ``.
         pub r#type: Option<wire::ShortStr>,
         /// A bit is in its flag alone.
         pub flag: bool,
@@ -4215,8 +4525,8 @@ pub mod r#loop {
             self
         }
     }
-    impl wire::Encode for Properties {
-        #[inline]
+    impl wire::Layout for Properties {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             2 + self.r#type.as_ref().map_or(0, wire::Encode::encoded_len)
                 + self.flags.map_or(0, |_| 1) + self.short.map_or(0, |_| 2)
@@ -4227,8 +4537,12 @@ pub mod r#loop {
                 + self.table.as_ref().map_or(0, wire::Encode::encoded_len)
                 + self.code.map_or(0, |_| 2)
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn has_tables(&self) -> bool {
+            self.table.is_some()
+        }
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let mut flags: u16 = 0;
             if self.r#type.is_some() {
                 flags |= 0x8000;
@@ -4266,118 +4580,102 @@ pub mod r#loop {
             if self.last {
                 flags |= 0x0002;
             }
-            out.u16(flags);
+            out.u16(flags)?;
             if let Some(value) = &self.r#type {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = self.flags {
-                out.u8(value);
+                out.u8(value)?;
             }
             if let Some(value) = self.short {
-                out.u16(value);
+                out.u16(value)?;
             }
             if let Some(value) = self.long {
-                out.u32(value);
+                out.u32(value)?;
             }
             if let Some(value) = self.longlong {
-                out.u64(value);
+                out.u64(value)?;
             }
             if let Some(value) = &self.shortstr {
-                out.short_str(value);
+                out.short_str(value)?;
             }
             if let Some(value) = &self.longstr {
                 out.long_str(value, "loop.properties.longstr")?;
             }
             if let Some(value) = self.timestamp {
-                out.timestamp(value);
+                out.timestamp(value)?;
             }
             if let Some(value) = &self.table {
                 out.table(value, "loop.properties.table")?;
             }
             if let Some(value) = self.code {
-                out.u16(value);
+                out.u16(value)?;
             }
             Ok(())
         }
-    }
-    impl wire::Decode for Properties {
         /// Reads one word of flags. The bits of it that stand for no property are ignored, the one that announces
         /// another word too: brokers pass it on without there being another word.
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
             let flags = input.u16("loop.properties.flags")?;
-            let r#type = if flags & 0x8000 != 0 {
-                Some(input.short_str("loop.properties.type")?)
-            } else {
-                None
-            };
-            let flag = flags & 0x4000 != 0;
-            let flags_ = if flags & 0x2000 != 0 {
-                Some(input.u8("loop.properties.flags")?)
-            } else {
-                None
-            };
-            let short = if flags & 0x1000 != 0 {
-                Some(input.u16("loop.properties.short")?)
-            } else {
-                None
-            };
+            let mut properties = Self::default();
+            if flags & 0x8000 != 0 {
+                S::fill_short(
+                    &mut properties.r#type,
+                    input.short("loop.properties.type")?,
+                );
+            }
+            properties.flag = flags & 0x4000 != 0;
+            if flags & 0x2000 != 0 {
+                properties.flags = Some(input.u8("loop.properties.flags")?);
+            }
+            if flags & 0x1000 != 0 {
+                properties.short = Some(input.u16("loop.properties.short")?);
+            }
             if flags & 0x0800 != 0 {
                 input.u16("loop.properties.reserved-short")?;
             }
             if flags & 0x0200 != 0 {
-                input.skip_short_str("loop.properties.reserved-name")?;
+                input.skip_short("loop.properties.reserved-name")?;
             }
-            let long = if flags & 0x0100 != 0 {
-                Some(input.u32("loop.properties.long")?)
-            } else {
-                None
-            };
-            let longlong = if flags & 0x0080 != 0 {
-                Some(input.u64("loop.properties.longlong")?)
-            } else {
-                None
-            };
-            let shortstr = if flags & 0x0040 != 0 {
-                Some(input.short_str("loop.properties.shortstr")?)
-            } else {
-                None
-            };
-            let longstr = if flags & 0x0020 != 0 {
-                Some(input.long_str("loop.properties.longstr")?)
-            } else {
-                None
-            };
-            let timestamp = if flags & 0x0010 != 0 {
-                Some(input.timestamp("loop.properties.timestamp")?)
-            } else {
-                None
-            };
-            let table = if flags & 0x0008 != 0 {
-                Some(input.table("loop.properties.table")?)
-            } else {
-                None
-            };
-            let code = if flags & 0x0004 != 0 {
-                Some(input.u16("loop.properties.code")?)
-            } else {
-                None
-            };
-            let last = flags & 0x0002 != 0;
-            Ok(Self {
-                r#type,
-                flag,
-                flags: flags_,
-                short,
-                long,
-                longlong,
-                shortstr,
-                longstr,
-                timestamp,
-                table,
-                code,
-                last,
-            })
+            if flags & 0x0100 != 0 {
+                properties.long = Some(input.u32("loop.properties.long")?);
+            }
+            if flags & 0x0080 != 0 {
+                properties.longlong = Some(input.u64("loop.properties.longlong")?);
+            }
+            if flags & 0x0040 != 0 {
+                S::fill_short(
+                    &mut properties.shortstr,
+                    input.short("loop.properties.shortstr")?,
+                );
+            }
+            if flags & 0x0020 != 0 {
+                properties.longstr = Some(
+                    S::make_long(input.long("loop.properties.longstr")?),
+                );
+            }
+            if flags & 0x0010 != 0 {
+                properties.timestamp = Some(
+                    input.timestamp("loop.properties.timestamp")?,
+                );
+            }
+            if flags & 0x0008 != 0 {
+                properties.table = Some(
+                    S::make_table(input.table("loop.properties.table")?),
+                );
+            }
+            if flags & 0x0004 != 0 {
+                properties.code = Some(input.u16("loop.properties.code")?);
+            }
+            properties.last = flags & 0x0002 != 0;
+            if whole {
+                input.end()?;
+            }
+            Ok(properties)
         }
     }
     wire::__serde_properties!(Properties);
@@ -4427,21 +4725,24 @@ pub mod plain {
             self
         }
     }
-    impl wire::Encode for Empty {
-        #[inline]
+    impl wire::Layout for Empty {
+        #[inline(always)]
         fn encoded_len(&self) -> usize {
             0
         }
-        #[inline]
-        fn encode(&self, out: &mut wire::Writer<'_>) -> Result<(), wire::EncodeError> {
+        #[inline(always)]
+        fn write<S: wire::Sink>(&self, out: &mut S) -> Result<(), S::Error> {
             let _ = out;
             Ok(())
         }
-    }
-    impl wire::Decode for Empty {
         #[inline(always)]
-        fn decode(input: &mut wire::Reader<'_>) -> Result<Self, wire::DecodeError> {
-            let _ = input;
+        fn read<'a, S: wire::Source<'a>>(
+            input: &mut S,
+            whole: bool,
+        ) -> Result<Self, S::Error> {
+            if whole {
+                input.end()?;
+            }
             Ok(Self)
         }
     }
