@@ -20,7 +20,9 @@ mod every;
 use std::fmt::Debug;
 
 use amqp091::protocol as generated;
-use amqp091::protocol::{AnyMethod, ReplyCode, ToClient, ToServer, basic, channel, connection};
+use amqp091::protocol::{
+    AnyMethod, AnyProperties, ReplyCode, ToClient, ToServer, basic, channel, connection,
+};
 use amqp091::types::{LongStr, ShortStr, Timestamp, table};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
@@ -151,6 +153,69 @@ fn properties_are_those_that_are_there() {
     assert_eq!(read::<basic::Properties>(text), properties);
     refused::<basic::Properties>(r#"{"delivery_mode":256}"#, "expected u8");
     refused::<basic::Properties>(r#"{"mode":1}"#, "basic.properties has no field `mode`");
+}
+
+#[test]
+fn properties_of_any_class_say_whose_they_are() {
+    let properties = basic::Properties::default()
+        .with_delivery_mode(2)
+        .with_content_type(ShortStr::from_static("text/plain"));
+    is_written(
+        AnyProperties::from(properties.clone()),
+        r#"{"basic":{"content_type":"text/plain","delivery_mode":2}}"#,
+    );
+    is_written(AnyProperties::from(basic::Properties::default()), r#"{"basic":{}}"#);
+    let text = r#"{"basic":{"content-type":"text/plain","delivery-mode":2,"priority":null}}"#;
+    assert_eq!(read::<AnyProperties>(text), AnyProperties::from(properties.clone()));
+
+    refused::<AnyProperties>("{}", "content properties: an object like");
+    refused::<AnyProperties>(
+        r#"{"basik":{}}"#,
+        "`basik` has no content properties, only `basic` has",
+    );
+    refused::<AnyProperties>(
+        r#"{"queue":{}}"#,
+        "`queue` has no content properties, only `basic` has",
+    );
+    refused::<AnyProperties>(r#"{"basic":{},"basic":{}}"#, "more than one class");
+    refused::<AnyProperties>(r#"{"basic":{"mode":2}}"#, "basic.properties has no field `mode`");
+    refused::<AnyProperties>(r#"{"basic":null}"#, "an object with the fields of basic.properties");
+
+    // For machines: the class id, and what is on the wire.
+    let on_wire = b"\x00\x3c\x90\x00\x0atext/plain\x02";
+    let octets = postcard::to_allocvec(&AnyProperties::from(properties.clone())).unwrap();
+    assert_eq!(octets, postcard::to_allocvec(&Octets(on_wire)).unwrap());
+    assert_eq!(postcard::from_bytes(&octets), Ok(AnyProperties::from(properties)));
+    for wrong in [&b""[..], b"\x00", b"\x00\x3c", b"\x00\x32\x00\x00", b"\x00\x3c\x00\x00\x00"] {
+        let octets = postcard::to_allocvec(&Octets(wrong)).unwrap();
+        assert!(postcard::from_bytes::<AnyProperties>(&octets).is_err(), "{wrong:?}");
+    }
+}
+
+/// Whoever mistypes a password finds it in no log.
+#[test]
+fn credentials_are_in_no_error() {
+    for (method, field, others) in [
+        ("secure-ok", "response", ""),
+        ("start-ok", "response", r#""mechanism":"PLAIN","#),
+        ("update-secret", "new-secret", r#""reason":"expired","#),
+        ("update-secret", "new_secret", ""),
+    ] {
+        for value in
+            [r#"{"$str":"SECRETPW!"}"#, "5318008", r#"["SECRETPW!"]"#, r#"{"SECRETPW!":1}"#, "null"]
+        {
+            let text = format!(r#"{{"connection.{method}":{{{others}"{field}":{value}}}}}"#);
+            let error = serde_json::from_str::<AnyMethod>(&text).unwrap_err().to_string();
+            assert!(!error.contains("SECRET") && !error.contains("5318008"), "{text}: {error}");
+            let field = field.replace('_', "-");
+            let what = format!(
+                "connection.{method}.{field}: not a longstr (what is there isn't shown) at line 1 column"
+            );
+            assert!(error.starts_with(&what), "{text}: {error}");
+        }
+    }
+    // Of other fields, it is shown what is wrong.
+    refused::<connection::StartOk>(r#"{"mechanism":{"$str":"PLAIN!"}}"#, "PLAIN!");
 }
 
 /// It is data, and not a log.

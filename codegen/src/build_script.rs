@@ -5,7 +5,9 @@ use std::{env, fmt, fs, io};
 
 use thiserror::Error;
 
-use crate::{Source, SpecErrors, generate, standard};
+use crate::emit::emit;
+use crate::lint::lint;
+use crate::{Source, SpecErrors, resolve, standard};
 
 /// Why nothing was generated.
 ///
@@ -46,6 +48,8 @@ impl fmt::Debug for BuildError {
 
 /// Generates `protocol.rs` and `round_trip.rs` in `OUT_DIR` from specification files, given as paths below the folder of
 /// the package; the first is the base, the others are overlays. For use in `build.rs`.
+///
+/// If the generated code would print credentials, as it would if made from the published files alone, cargo shows a warning.
 ///
 /// Files that would stay the same aren't written, so that what includes them isn't built anew.
 ///
@@ -95,10 +99,14 @@ fn build_in(
 ) -> Result<(), BuildError> {
     for name in spec_files {
         let path = folder.join(name);
-        let text = fs::read_to_string(&path).map_err(|source| BuildError::File { path, source })?;
-        sources.push(Source { name: (*name).to_owned(), text });
+        let source = fs::File::open(&path).and_then(|file| Source::read(*name, file));
+        sources.push(source.map_err(|source| BuildError::File { path, source })?);
     }
-    let generated = generate(&sources)?;
+    let model = resolve(&sources)?;
+    for warning in lint(&model).iter().filter(|warning| warning.is_of_credentials()) {
+        println!("cargo::warning={warning}");
+    }
+    let generated = emit(&model)?;
     write_if_changed(&out.join("protocol.rs"), &generated.protocol)?;
     write_if_changed(&out.join("round_trip.rs"), &generated.round_trip)
 }

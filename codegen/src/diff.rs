@@ -10,13 +10,10 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let was = standard();
 //! let mut now = standard();
-//! now.push(Source {
-//!     name: "acme.xml".to_owned(),
-//!     text: r#"<amqp><class name="queue" index="50">
-//!       <method name="pause" index="60"><chassis name="server" implement="MAY"/></method>
-//!     </class></amqp>"#
-//!         .to_owned(),
-//! });
+//! let overlay = r#"<amqp><class name="queue" index="50">
+//!   <method name="pause" index="60"><chassis name="server" implement="MAY"/></method>
+//! </class></amqp>"#;
+//! now.push(Source::new("acme.xml", overlay));
 //! let (was, _) = model::build(&parse::parse(&was)?);
 //! let (now, _) = model::build(&parse::parse(&now)?);
 //!

@@ -10,20 +10,17 @@
 //! | [`check`] | [`check::check`] | model | what doesn't make sense in it |
 //! | [`emit`] | [`emit::emit`] | model | formatted Rust |
 //!
-//! No stage stops at its first problem. [`SpecErrors`] lists all of them with file, line and column:
+//! No stage stops at its first problem, and those of the first three are reported together: [`SpecErrors`] lists all of
+//! them with file, line and column. [`resolve`] says what is left out, as it is but a consequence of another.
 //!
 //! ```
 //! use amqp091_codegen::{Source, generate};
 //!
-//! let source = Source {
-//!     name: "my.xml".to_owned(),
-//!     text: r#"<amqp major="0" minor="9" revision="1" port="5672">
+//! let text = r#"<amqp major="0" minor="9" revision="1" port="5672">
 //!   <domain name="queue-name" type="shrtstr"/>
-//! </amqp>"#
-//!         .to_owned(),
-//! };
+//! </amqp>"#;
 //! assert_eq!(
-//!     generate(&[source]).unwrap_err().to_string(),
+//!     generate(&[Source::new("my.xml", text)]).unwrap_err().to_string(),
 //!     r#"my.xml:2:3: domain queue-name: unknown type "shrtstr"; did you mean "shortstr"?"#,
 //! );
 //! ```
@@ -45,6 +42,7 @@ pub mod parse;
 mod pattern;
 mod problem;
 pub mod schema;
+mod source;
 mod standard;
 
 pub use build_script::{BuildError, build, extend};
@@ -52,6 +50,7 @@ pub use problem::{Problem, ProblemKind, SpecErrors};
 // For the command, which suggests options and commands as problems suggest names.
 #[doc(hidden)]
 pub use problem::resembling;
+pub use source::{FILE_SIZE_MAX, Source};
 pub use standard::standard;
 
 /// Keeps the example of the README compiling.
@@ -59,22 +58,15 @@ pub use standard::standard;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// A specification file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// What problems and the header of the output call it: its path as the reader knows it.
-    pub name: String,
-    /// What is in it.
-    pub text: String,
-}
-
 /// What is made of a specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Generated {
     /// The protocol: to be included in a module of its own.
     pub protocol: String,
-    /// A test for every method and for all properties: to be included in a test that has the crate `amqp091` with that
-    /// module as `protocol`, and defines `Sample`, `Random`, `round_trip_method` and `round_trip_properties`.
+    /// A test for every method and for all properties: to be included in a test that can name the module `protocol` as
+    /// `amqp091::protocol`, and has `Sample`, `Random`, `round_trip_method` and `round_trip_properties`, which are written by
+    /// hand. The README of this package says what they are.
     pub round_trip: String,
 }
 
@@ -82,8 +74,7 @@ pub struct Generated {
 ///
 /// # Errors
 ///
-/// All mistakes of syntax and schema in all files; if there are none, all contradictions, unresolved names, and whatever
-/// else keeps the specification from being expressed in Rust.
+/// As for [`resolve`].
 pub fn generate(sources: &[Source]) -> Result<Generated, SpecErrors> {
     emit::emit(&resolve(sources)?)
 }
@@ -92,10 +83,20 @@ pub fn generate(sources: &[Source]) -> Result<Generated, SpecErrors> {
 ///
 /// # Errors
 ///
-/// As for [`generate`].
+/// All mistakes of syntax and schema in all files, all contradictions, unresolved names, and whatever else keeps the
+/// specification from being expressed in Rust.
+///
+/// What can't be read is left out for the later stages, so they don't report what that alone may explain: a name that
+/// isn't known if what couldn't be read has it (or has none), and what an element lacks, or states otherwise than an earlier
+/// file, if it has a mistake of schema itself or inside. If a file isn't XML or isn't a specification, anything could be
+/// in it, and the later stages aren't begun.
 pub fn resolve(sources: &[Source]) -> Result<model::Model, SpecErrors> {
-    let documents = parse::parse(sources)?;
-    let (model, mut problems) = model::build(&documents);
-    problems.extend(check::check(&model));
+    let parse::Parsed { documents, mut problems, unread } = parse::read(sources);
+    if documents.len() < sources.len() {
+        return Err(SpecErrors::new(problems));
+    }
+    let (model, later) = model::build(&documents);
+    let later = later.into_iter().chain(check::check(&model));
+    problems.extend(later.filter(|problem| !unread.explains(problem)));
     if problems.is_empty() { Ok(model) } else { Err(SpecErrors::new(problems)) }
 }

@@ -1,5 +1,5 @@
 //! What is no mistake, but looks like one: a domain that no field has, a request without a reply, a field that nobody
-//! has described.
+//! has described, credentials that would be printed.
 //!
 //! Nothing here keeps code from being generated. It is for those who write a specification: the command
 //! `amqp091-codegen check` shows it.
@@ -9,7 +9,7 @@
 //!
 //! let mut sources = standard();
 //! let text = r#"<amqp><domain name="acme-name" type="shortstr" label="A name"/></amqp>"#;
-//! sources.push(Source { name: "acme.xml".to_owned(), text: text.to_owned() });
+//! sources.push(Source::new("acme.xml", text));
 //! let warnings = lint::lint(&resolve(&sources)?);
 //! assert_eq!(warnings.len(), 1);
 //! assert!(warnings[0].to_string().starts_with("acme.xml:1:7: domain acme-name: "));
@@ -22,12 +22,14 @@ use std::fmt::{self, Write};
 use thiserror::Error;
 
 use crate::check::own_asserts;
-use crate::model::{Class, Field, Method, Model, WireType};
+use crate::model::{Class, Field, FieldDefault, Method, Model, WireType};
+use crate::pattern;
 use crate::problem::OneLine;
 use crate::schema::{Assert, AssertCheck, Docs, Position};
 
 /// What looks like a mistake, and where. Displays as `file:line:column: basic.publish.immediate: what`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Warning {
     /// Where the element begins.
     pub position: Position,
@@ -35,6 +37,14 @@ pub struct Warning {
     pub path: String,
     /// What looks wrong.
     pub kind: WarningKind,
+}
+
+impl Warning {
+    /// Whether the generated code will show credentials: what the command and build scripts tell unasked.
+    #[must_use]
+    pub fn is_of_credentials(&self) -> bool {
+        self.kind == WarningKind::CredentialShown
+    }
 }
 
 impl fmt::Display for Warning {
@@ -79,7 +89,25 @@ pub enum WarningKind {
         /// What it is asserted of.
         wire_type: WireType,
     },
+    /// A field that holds credentials in AMQP isn't marked as secret. The published files mark none.
+    #[error("holds credentials, but isn't marked secret=\"1\": they would be printed")]
+    CredentialShown,
+    /// A field's default doesn't satisfy what is asserted of the field.
+    #[error("default {default} breaks assert \"{check}\"")]
+    DefaultBreaksAssert {
+        /// What the field holds unless something else is said.
+        default: FieldDefault,
+        /// What is asserted of it, by itself or its domain.
+        check: AssertCheck,
+    },
 }
+
+/// The fields that hold credentials, wherever AMQP is spoken: passwords and tokens.
+const CREDENTIALS: [&str; 3] = [
+    "connection.start-ok.response",
+    "connection.secure-ok.response",
+    "connection.update-secret.new-secret",
+];
 
 /// Looks for what may be a mistake, in a model that has passed [`crate::check::check`]. In the order of the files.
 #[must_use]
@@ -158,6 +186,14 @@ impl Linter<'_> {
                 let has_domain = field.domain.is_some();
                 self.documented(&field.docs, &field.position, &path, has_domain);
             }
+            if !field.secret && CREDENTIALS.contains(&path.as_str()) {
+                self.warn(&field.position, &path, WarningKind::CredentialShown);
+            }
+            for assert in field.asserts.iter().filter(|assert| breaks(&field.default, assert)) {
+                let (default, check) = (field.default.clone(), assert.check.clone());
+                let kind = WarningKind::DefaultBreaksAssert { default, check };
+                self.warn(&field.position, &path, kind);
+            }
             // What is inherited is told of the domain.
             self.asserts(own_asserts(self.model, field), field.wire_type, &path);
             let domain = field.domain.as_ref().and_then(|name| self.model.domain(name));
@@ -205,5 +241,21 @@ impl Linter<'_> {
 
     fn warn(&mut self, position: &Position, path: &str, kind: WarningKind) {
         self.warnings.push(Warning { position: position.clone(), path: path.to_owned(), kind });
+    }
+}
+
+/// Whether a default that is stated can't pass that assert. Zero and empty are left out: so is what nobody has stated.
+fn breaks(default: &FieldDefault, assert: &Assert) -> bool {
+    match (default, &assert.check) {
+        (FieldDefault::Text(text), AssertCheck::Length(most)) => {
+            text.len() as u64 > u64::from(*most)
+        }
+        (FieldDefault::Text(text), AssertCheck::Regexp(pattern)) => pattern::octets(pattern)
+            .is_some_and(|set| {
+                let allows = |octet: u8| set[usize::from(octet >> 6)] & (1 << (octet & 63)) != 0;
+                !text.bytes().all(allows)
+            }),
+        (FieldDefault::Number(number), AssertCheck::Among(numbers)) => !numbers.contains(number),
+        _ => false,
     }
 }

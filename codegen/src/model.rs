@@ -8,14 +8,17 @@
 //!   chassis of a peer that may now implement it;
 //! - to a method that exists, named again with its name and index: directions, that is, the chassis of a peer that may
 //!   now receive it;
-//! - documentation and rules to both.
+//! - documentation and rules to both;
+//! - to a method or class whose fields are named again, all of them and as they are: documentation and rules of a field,
+//!   and that it is secret.
 //!
 //! `<class name="basic" index="60"><method name="ack" index="80"><chassis name="client" implement="MUST"/></method></class>`
 //! lets the client receive `basic.ack` too.
 //!
-//! An overlay may state again what is so already (a constant with its value, a domain with its type), but whatever
-//! contradicts an earlier file (another index, other fields or responses, another value) is reported, never applied.
-//! Within one file, a name stated twice is a mistake.
+//! An overlay may state again what is so already (a constant with its value, a domain with its type, a method with its
+//! fields), but whatever contradicts an earlier file (another index, other fields or responses, another value) is reported,
+//! never applied. An attribute or assert that is left out states nothing, save `reserved`; a text or rule that is there
+//! already isn't added again. Within one file, a name stated twice is a mistake.
 //!
 //! ```
 //! use amqp091_codegen::{model, parse, standard};
@@ -49,6 +52,7 @@ pub fn build(documents: &[Document]) -> (Model, Vec<Problem>) {
 
 /// The whole specification: the base with all overlays.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Model {
     /// The names of the files.
     pub sources: Vec<String>,
@@ -167,6 +171,7 @@ impl fmt::Display for WireType {
 
 /// A named type of fields.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Domain {
     /// `exchange-name`.
     pub name: String,
@@ -182,6 +187,7 @@ pub struct Domain {
 
 /// Methods about one thing, and the properties of their contents.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Class {
     /// `basic`.
     pub name: String,
@@ -211,6 +217,7 @@ impl Class {
 
 /// A method.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Method {
     /// `publish`.
     pub name: String,
@@ -250,6 +257,7 @@ impl Method {
 
 /// An argument of a method, or a content property.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Field {
     /// `routing-key`.
     pub name: String,
@@ -283,6 +291,7 @@ impl Field {
 
 /// What a field holds unless something else is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FieldDefault {
     /// 0, false or empty; of a content property, that it isn't there.
     #[default]

@@ -10,8 +10,7 @@
 //! let text = r#"<amqp major="0" minor="9" revision="1" port="5672">
 //!   <constant name="frame-end" valu="206"/>
 //! </amqp>"#;
-//! let source = Source { name: "my.xml".to_owned(), text: text.to_owned() };
-//! let problems = parse::parse(&[source]).unwrap_err();
+//! let problems = parse::parse(&[Source::new("my.xml", text)]).unwrap_err();
 //! let first = problems.to_string().lines().next().map(str::to_owned);
 //! assert_eq!(
 //!     first.as_deref(),
@@ -20,6 +19,7 @@
 //! ```
 
 mod tree;
+mod unread;
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -32,6 +32,7 @@ use crate::schema::{
 use crate::{Source, names};
 
 use self::tree::Element;
+use self::unread::Unread;
 
 /// Reads all files. Nothing is returned unless all of them are free of mistakes, and all mistakes are reported.
 ///
@@ -39,7 +40,23 @@ use self::tree::Element;
 ///
 /// XML that isn't well-formed (the first such place of each file), and whatever the schema doesn't allow.
 pub fn parse(sources: &[Source]) -> Result<Vec<Document>, SpecErrors> {
-    let mut parser = Parser { problems: Vec::new() };
+    let Parsed { documents, problems, .. } = read(sources);
+    if problems.is_empty() { Ok(documents) } else { Err(SpecErrors::new(problems)) }
+}
+
+/// What could be read.
+pub(crate) struct Parsed {
+    /// The files, without what is wrong in them; those that are no specification at all are left out.
+    pub(crate) documents: Vec<Document>,
+    /// What is wrong with the files.
+    pub(crate) problems: Vec<Problem>,
+    /// What is therefore not in the documents.
+    pub(crate) unread: Unread,
+}
+
+/// Reads all files as far as they can be read.
+pub(crate) fn read(sources: &[Source]) -> Parsed {
+    let mut parser = Parser { problems: Vec::new(), unread: Unread::default() };
     let mut documents = Vec::with_capacity(sources.len());
     for (index, source) in sources.iter().enumerate() {
         match tree::read(index, &source.name, &source.text) {
@@ -47,12 +64,15 @@ pub fn parse(sources: &[Source]) -> Result<Vec<Document>, SpecErrors> {
             Err(problem) => parser.problems.push(*problem),
         }
     }
-    if parser.problems.is_empty() { Ok(documents) } else { Err(SpecErrors::new(parser.problems)) }
+    let Parser { problems, mut unread } = parser;
+    unread.mistakes(&problems);
+    Parsed { documents, problems, unread }
 }
 
 /// Every reading method returns `None` only after it has noted a problem, so it may be ignored by its caller.
 struct Parser {
     problems: Vec<Problem>,
+    unread: Unread,
 }
 
 impl Parser {
@@ -76,9 +96,18 @@ impl Parser {
         };
         for child in &element.children {
             match child.name.as_str() {
-                "constant" => document.constants.extend(self.constant(child)),
-                "domain" => document.domains.extend(self.domain(child)),
-                "class" => document.classes.extend(self.class(child)),
+                "constant" => {
+                    let constant = self.constant(child);
+                    document.constants.extend(self.kept(child, "", constant));
+                }
+                "domain" => {
+                    let domain = self.domain(child);
+                    document.domains.extend(self.kept(child, "", domain));
+                }
+                "class" => {
+                    let class = self.class(child);
+                    document.classes.extend(self.kept(child, "", class));
+                }
                 _ => {}
             }
         }
@@ -135,7 +164,10 @@ impl Parser {
             .children
             .iter()
             .filter(|child| child.name == "method")
-            .filter_map(|child| self.method(child, &path))
+            .filter_map(|child| {
+                let method = self.method(child, &path);
+                self.kept(child, &path, method)
+            })
             .collect();
         Some(Class {
             docs: self.docs(element, &path),
@@ -192,7 +224,10 @@ impl Parser {
             .children
             .iter()
             .filter(|child| child.name == "field")
-            .filter_map(|child| self.field(child, path))
+            .filter_map(|child| {
+                let field = self.field(child, path);
+                self.kept(child, path, field)
+            })
             .collect()
     }
 
@@ -217,13 +252,21 @@ impl Parser {
             reserved: self.flag(element, &path, "reserved").unwrap_or_default(),
             required: self.flag(element, &path, "required"),
             default: element.get("default").map(str::to_owned),
-            secret: self.flag(element, &path, "secret").unwrap_or_default(),
+            secret: self.flag(element, &path, "secret"),
             docs: self.docs(element, &path),
             asserts: self.asserts(element, &path),
             position: element.position.clone(),
             name: name?,
             kind: kind?,
         })
+    }
+
+    /// Remembers what couldn't be read.
+    fn kept<T>(&mut self, element: &Element, parent: &str, item: Option<T>) -> Option<T> {
+        if item.is_none() {
+            self.unread.lost(element, parent);
+        }
+        item
     }
 
     fn chassis(&mut self, parent: &Element, path: &str) -> Vec<Chassis> {
@@ -356,7 +399,8 @@ impl Parser {
         Some(Text { kind, text: element.text.clone() })
     }
 
-    /// The `name` of an element, and the path to it: that of the parent if it has no name.
+    /// The `name` of an element, and the path to it: that of the parent if it has no name. A name that isn't one is in the
+    /// path only.
     fn named(&mut self, element: &Element, parent: &str, prefix: &str) -> (Option<String>, String) {
         let name = self.required(element, parent, "name");
         let path = match (&name, parent) {
@@ -369,6 +413,8 @@ impl Parser {
         {
             let expected = "lower-case words joined by hyphens";
             self.bad_value(element, &path, "name", name, expected);
+            // No later stage could do anything with it.
+            return (None, path);
         }
         (name, path)
     }
@@ -406,6 +452,7 @@ impl Parser {
                     expected,
                 };
                 self.note(&child.position, path, kind);
+                self.unread.unknown(child);
             }
         }
     }

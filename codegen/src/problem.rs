@@ -41,6 +41,7 @@ impl fmt::Display for SpecErrors {
 
 /// One thing that is wrong, and where. Displays as `file:line:column: basic.publish.immediate: what`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// Where the element at fault begins.
     pub position: Position,

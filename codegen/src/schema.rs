@@ -23,6 +23,7 @@ use std::sync::Arc;
 ///
 /// Positions are ordered by file (in the order the files were given), line and column.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Position {
     /// Which of the files, counted from 0: the base first, then the overlays.
     pub source: usize,
@@ -42,6 +43,7 @@ impl fmt::Display for Position {
 
 /// One file: the element `amqp`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Document {
     /// `major`, which the base file must state.
     pub major: Option<u8>,
@@ -63,6 +65,7 @@ pub struct Document {
 
 /// `constant`: a number with a name; with a class, or as `reply-success`, a reply code.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Constant {
     /// `frame-end`.
     pub name: String,
@@ -89,6 +92,7 @@ pub enum ErrorClass {
 
 /// `domain`: a named type of fields.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Domain {
     /// `exchange-name`.
     pub name: String,
@@ -104,6 +108,7 @@ pub struct Domain {
 
 /// `class`: methods about one thing, and the properties of their contents.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Class {
     /// `basic`.
     pub name: String,
@@ -143,6 +148,7 @@ impl fmt::Display for Handler {
 
 /// `method`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Method {
     /// `publish`.
     pub name: String,
@@ -168,6 +174,7 @@ pub struct Method {
 
 /// `response`: a possible reply of the method it stands in.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Response {
     /// The name of a method of the same class.
     pub name: String,
@@ -177,6 +184,7 @@ pub struct Response {
 
 /// `chassis`: in a method, a peer that receives it; in a class, a peer that implements it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Chassis {
     /// The peer.
     pub role: Role,
@@ -238,6 +246,7 @@ impl fmt::Display for Implement {
 
 /// `field`: in a method an argument, in a class a content property.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Field {
     /// `routing-key`.
     pub name: String,
@@ -249,8 +258,9 @@ pub struct Field {
     pub required: Option<bool>,
     /// What it holds unless something else is said: `default`, an addition to the published schema.
     pub default: Option<String>,
-    /// Holds credentials: `secret`, an addition to the published schema.
-    pub secret: bool,
+    /// Whether it holds credentials: `secret`, an addition to the published schema. `None` where the attribute is absent,
+    /// which means no, or, in an overlay, nothing.
+    pub secret: Option<bool>,
     /// Its documentation.
     pub docs: Docs,
     /// What its values must satisfy, besides what its domain asserts.
@@ -270,6 +280,7 @@ pub enum FieldKind {
 
 /// `assert`: what values must satisfy.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Assert {
     /// What is checked.
     pub check: AssertCheck,
@@ -279,6 +290,7 @@ pub struct Assert {
 
 /// What an `assert` checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AssertCheck {
     /// `notnull`
     NotNull,
@@ -316,6 +328,7 @@ fn numbers(values: &[u64]) -> String {
 
 /// The documentation of an element: its label, its `doc` elements and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Docs {
     /// One line.
     pub label: Option<String>,
@@ -335,6 +348,7 @@ impl Docs {
 
 /// `doc`: its text as it stands in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Text {
     /// What sort of text it is.
     pub kind: TextKind,
@@ -344,6 +358,7 @@ pub struct Text {
 
 /// What sort of text a `doc` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TextKind {
     /// No `type`.
     Prose,
@@ -355,6 +370,7 @@ pub enum TextKind {
 
 /// `rule`: what a peer must or should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rule {
     /// Not unique, often a number.
     pub name: String,

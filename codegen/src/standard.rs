@@ -12,10 +12,8 @@ use crate::Source;
 /// use amqp091_codegen::{Source, generate, standard};
 ///
 /// let mut sources = standard();
-/// sources.push(Source {
-///     name: "acme.xml".to_owned(),
-///     text: r#"<amqp><constant name="acme-port" value="5674"/></amqp>"#.to_owned(),
-/// });
+/// let overlay = r#"<amqp><constant name="acme-port" value="5674"/></amqp>"#;
+/// sources.push(Source::new("acme.xml", overlay));
 /// let generated = generate(&sources)?;
 /// assert!(generated.protocol.contains("pub const ACME_PORT: u16 = 5674;"));
 /// # Ok::<(), amqp091_codegen::SpecErrors>(())
@@ -26,5 +24,5 @@ pub fn standard() -> Vec<Source> {
         ("amqp091-codegen/spec/amqp0-9-1.xml", include_str!("../spec/amqp0-9-1.xml")),
         ("amqp091-codegen/spec/rabbitmq.xml", include_str!("../spec/rabbitmq.xml")),
     ];
-    files.map(|(name, text)| Source { name: name.to_owned(), text: text.to_owned() }).into()
+    files.map(|(name, text)| Source::new(name, text)).into()
 }

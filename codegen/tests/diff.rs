@@ -419,7 +419,7 @@ const CASES: &[Case] = &[
 ];
 
 fn model(text: &str) -> Model {
-    let source = Source { name: "spec.xml".to_owned(), text: text.to_owned() };
+    let source = Source::new("spec.xml", text);
     resolve(&[source]).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
@@ -470,7 +470,7 @@ fn it_does_not_matter_in_which_file_something_stands() {
         ("base.xml", format!("{}</amqp>", &BASE[..tx])),
         ("overlay.xml", format!("<amqp>{}</amqp>", &BASE[tx..end])),
     ];
-    let sources = parts.map(|(name, text)| Source { name: name.to_owned(), text });
+    let sources = parts.map(|(name, text)| Source::new(name, text));
     assert_eq!(diff(&model(BASE), &resolve(&sources).unwrap()), []);
 }
 

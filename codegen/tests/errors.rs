@@ -11,17 +11,16 @@
 mod additions;
 #[path = "errors/overlays.rs"]
 mod overlays;
+#[path = "errors/together.rs"]
+mod together;
 
 use amqp091_codegen::{Source, generate};
 
 /// What is wrong with the files: `base.xml`, then `overlay.xml`.
 fn errors(texts: &[&str]) -> Vec<String> {
     let names = ["base.xml", "overlay.xml", "third.xml"];
-    let sources: Vec<Source> = names
-        .iter()
-        .zip(texts)
-        .map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() })
-        .collect();
+    let sources: Vec<Source> =
+        names.iter().zip(texts).map(|(name, text)| Source::new(*name, *text)).collect();
     match generate(&sources) {
         Ok(_) => Vec::new(),
         Err(errors) => errors.to_string().lines().map(str::to_owned).collect(),
@@ -222,7 +221,11 @@ fn domains_and_types_that_do_not_exist() {
   <field name="c"/>
 </method>"#
         )),
-        &["base.xml:8:3: c.m.c: a field has either a domain or a type; this one has neither"],
+        &[
+            "base.xml:6:3: c.m.a: unknown domain \"shrtstr\"; did you mean \"shortstr\"?",
+            "base.xml:7:3: c.m.b: unknown type \"queue-name\"",
+            "base.xml:8:3: c.m.c: a field has either a domain or a type; this one has neither",
+        ],
     );
     assert_errors(
         &class(
@@ -500,55 +503,5 @@ fn reply_codes_that_are_too_large() {
     assert_errors(
         "<constant name=\"a\" value=\"65536\" class=\"soft-error\"/>",
         &["base.xml:4:1: constant a: the reply code 65536 doesn't fit 16 bits"],
-    );
-}
-
-#[test]
-fn all_mistakes_of_all_files_at_once() {
-    // First those of the schema, of both files: nothing is merged before the files are what they should be.
-    let base = specification(
-        r#"<constant name="a" value="x"/>
-<class name="c" handler="channel">
-<method name="m" index="1" synchronous="2"><wrong/></method>
-</class>
-<unknown/>"#,
-    );
-    assert_eq!(
-        errors(&[&base, "<amqp>\n<class/>", "<amqp><domain name=\"d\"/></amqp>"]),
-        [
-            "base.xml:4:1: constant a: value=\"x\"; expected a number from 0 to 18446744073709551615",
-            "base.xml:5:1: c: <class> lacks the attribute \"index\"",
-            "base.xml:6:1: c.m: synchronous=\"2\"; expected \"0\" or \"1\"",
-            "base.xml:6:44: c.m: unknown element <wrong> in <method>; expected doc, rule, chassis, response or field",
-            "base.xml:8:1: unknown element <unknown> in <amqp>; expected constant, domain or class",
-            "overlay.xml:1:1: malformed XML: <amqp> is never closed",
-            "third.xml:1:7: domain d: <domain> lacks the attribute \"type\"",
-        ]
-    );
-
-    // Then those of merging and of checking, in the order of the files.
-    let base = specification(
-        r#"<class name="c" handler="channel" index="1">
-<method name="m" index="2"><response name="n"/><field name="f" domain="shrtstr"/></method>
-<method name="l" index="2" content="1"><chassis name="server" implement="MUST"/></method>
-</class>"#,
-    );
-    let overlay = r#"<amqp port="1">
-<constant name="frame-end" value="1"/>
-<class name="c" index="3"><rule name="r" on-failure="no"/></class>
-</amqp>"#;
-    assert_eq!(
-        errors(&[&base, overlay]),
-        [
-            "base.xml:5:1: c.m: no direction: the method lacks <chassis>, which says who receives it",
-            "base.xml:5:28: c.m: unknown response \"n\": the class has no such method",
-            "base.xml:5:48: c.m.f: unknown domain \"shrtstr\"; did you mean \"shortstr\"?",
-            "base.xml:6:1: c.l: duplicate method index 2; the first is at base.xml:5:1",
-            "base.xml:6:1: c.l: the method carries content, but the class has no content properties (fields)",
-            "overlay.xml:1:1: overlay redefines the port: 5672 at base.xml:1:1, 1 here; an overlay may only add",
-            "overlay.xml:2:1: constant frame-end: overlay redefines the value: 206 at base.xml:2:1, 1 here; an overlay may only add",
-            "overlay.xml:3:1: c: overlay redefines the index: 1 at base.xml:4:1, 3 here; an overlay may only add",
-            "overlay.xml:3:27: c: rule \"r\": on-failure names no constant: \"no\"",
-        ]
     );
 }

@@ -24,10 +24,7 @@ fn folder() -> PathBuf {
 fn generated(folder: &Path, names: &[&str]) -> Generated {
     let sources: Vec<Source> = names
         .iter()
-        .map(|name| Source {
-            name: (*name).to_owned(),
-            text: fs::read_to_string(folder.join(name)).unwrap(),
-        })
+        .map(|name| Source::new(*name, fs::read_to_string(folder.join(name)).unwrap()))
         .collect();
     generate(&sources).unwrap_or_else(|errors| panic!("{errors}"))
 }

@@ -8,7 +8,7 @@
 )]
 
 use amqp091_codegen::lint::lint;
-use amqp091_codegen::{Source, resolve, standard};
+use amqp091_codegen::{Source, generate, resolve, standard};
 
 /// Nothing looks wrong with it.
 const FINE: &str = r#"<amqp major="0" minor="9" revision="1" port="5672">
@@ -101,10 +101,31 @@ fn each_is_seen_where_it_is() {
             &[r#"a.xml:3:56: domain queue-name: assert "length 9" has no effect on a table"#],
         ),
         (r#"check="among" value="1 2""#, r#"check="notnull""#, &[]),
+        (
+            r#"type="octet" label="Mode""#,
+            r#"type="octet" label="Mode" default="3""#,
+            &[r#"a.xml:13:7: queue.declare.mode: default 3 breaks assert "among 1 2""#],
+        ),
+        (r#"type="octet" label="Mode""#, r#"type="octet" label="Mode" default="2""#, &[]),
+        (
+            r#"<field name="queue" domain="queue-name"/>"#,
+            r#"<field name="queue" domain="queue-name" default="too long!!"/>"#,
+            &[r#"a.xml:12:7: queue.declare.queue: default "too long!!" breaks assert "length 9""#],
+        ),
+        (
+            r#"<field name="queue" domain="queue-name"/>"#,
+            r#"<field name="queue" domain="queue-name" default="NO!"><assert check="regexp" value="^[a-z]*$"/></field>"#,
+            &[r#"a.xml:12:7: queue.declare.queue: default "NO!" breaks assert "regexp ^[a-z]*$""#],
+        ),
+        (
+            r#"<field name="queue" domain="queue-name"/>"#,
+            r#"<field name="queue" domain="queue-name" default="yes"><assert check="regexp" value="^[a-z]*$"/></field>"#,
+            &[],
+        ),
     ] {
         assert_eq!(FINE.matches(from).count(), 1, "{from} is there once");
         let text = FINE.replace(from, to);
-        let source = Source { name: "a.xml".to_owned(), text };
+        let source = Source::new("a.xml", text);
         assert_eq!(warnings(&[source]), expected, "{from} -> {to}");
     }
 }
@@ -113,4 +134,43 @@ fn each_is_seen_where_it_is() {
 fn nothing_looks_wrong_with_the_standard() {
     assert_eq!(warnings(&standard()), Vec::<String>::new());
     assert_eq!(warnings(&standard()[..1]), Vec::<String>::new());
+}
+
+/// As the published files are: nothing hides a password.
+#[test]
+fn credentials_that_are_not_marked_are_seen() {
+    let mut sources = standard();
+    let marks: usize =
+        sources.iter().map(|source| source.text.matches(r#" secret="1""#).count()).sum();
+    assert_eq!(marks, 3);
+    for source in &mut sources {
+        source.text = source.text.replace(r#" secret="1""#, "");
+    }
+    let fields = ["start-ok.response", "secure-ok.response", "update-secret.new-secret"];
+    let seen = warnings(&sources);
+    assert_eq!(seen.len(), fields.len(), "{seen:?}");
+    for field in fields {
+        let what = format!(
+            r#": connection.{field}: holds credentials, but isn't marked secret="1": they would be printed"#
+        );
+        assert!(seen.iter().any(|warning| warning.ends_with(&what)), "{field}: {seen:?}");
+    }
+
+    // An overlay marks them.
+    let overlay = r#"<amqp><class name="connection" index="10">
+  <method name="start-ok" index="11">
+    <field name="client-properties" domain="peer-properties"/>
+    <field name="mechanism" domain="shortstr"/>
+    <field name="response" domain="longstr" secret="1"/>
+    <field name="locale" domain="shortstr"/>
+  </method>
+  <method name="secure-ok" index="21"><field name="response" domain="longstr" secret="1"/></method>
+</class></amqp>"#;
+    sources.push(Source::new("secrets.xml", overlay));
+    let seen = warnings(&sources);
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert!(seen[0].contains("update-secret"), "{seen:?}");
+    let protocol = generate(&sources).unwrap().protocol;
+    assert_eq!(protocol.matches(".with_secret()").count(), 2);
+    assert_eq!(protocol.matches(r#""response", &format_args!("(hidden)")"#).count(), 2);
 }

@@ -36,7 +36,7 @@ impl Random {
 
 /// All stages, as far as they go; whether the specification is still right.
 fn survives(base: &str, overlay: &str, emitted: &mut usize) -> bool {
-    let source = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+    let source = |name: &str, text: &str| Source::new(name, text);
     let sources = [source("base", base), source("overlay", overlay)];
     let problems = match parse::parse(&sources) {
         Err(errors) => errors.problems().to_vec(),
@@ -130,6 +130,6 @@ fn elements_nested_too_deep() {
 }
 
 fn problems_of(text: &str) -> String {
-    let source = Source { name: "a.xml".to_owned(), text: text.to_owned() };
+    let source = Source::new("a.xml", text);
     generate(&[source]).unwrap_err().to_string()
 }

@@ -145,7 +145,7 @@ fn published_folder() -> Option<PathBuf> {
 }
 
 fn source(folder: &Path, name: &str) -> Source {
-    Source { name: name.to_owned(), text: fs::read_to_string(folder.join(name)).unwrap() }
+    Source::new(name, fs::read_to_string(folder.join(name)).unwrap())
 }
 
 fn resolved(sources: &[Source]) -> Model {

@@ -45,7 +45,7 @@ fn standard() -> &'static Document {
 }
 
 fn source(name: &str, text: &str) -> Source {
-    Source { name: name.to_owned(), text: text.to_owned() }
+    Source::new(name, text)
 }
 
 /// Every problem is in the text, at the place that it names, and is told in one line. One that names a place in the

@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use amqp091::protocol::{AnyMethod as Any, ToClient, ToServer};
+use amqp091::protocol::{AnyMethod as Any, AnyProperties, ToClient, ToServer};
 use amqp091::types::{ContentProperties, Encode, Method, SentBy, Writer};
 use bytes::BytesMut;
 use serde_core::Serialize;
@@ -45,9 +45,13 @@ where
 fn round_trip_properties<T>()
 where
     T: ContentProperties + Sample + Serialize + DeserializeOwned + Debug + PartialEq,
+    AnyProperties: From<T>,
 {
     for seed in 1..=SAMPLES {
-        survives(&T::sample(&mut Random::new(seed)), b"");
+        let properties = T::sample(&mut Random::new(seed));
+        let text = survives(&properties, b"");
+        let any_text = survives(&AnyProperties::from(properties), &T::CLASS_ID.to_be_bytes());
+        assert_eq!(any_text, format!("{{\"{}\":{text}}}", T::CLASS.name));
     }
     assert_eq!(survives(&T::default(), b""), "{}");
 }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 
 use amqp091_codegen::emit;
+use amqp091_codegen::lint::lint;
 
 use super::Verdict;
 use super::arguments::{Argument, Arguments};
@@ -47,6 +48,11 @@ pub(super) fn run(arguments: &mut Arguments) -> Result<Verdict, Stop> {
     }
 
     let model = files.resolve(arguments, 1)?;
+    let mut warnings = Output::error(arguments.color());
+    for warning in lint(&model).iter().filter(|warning| warning.is_of_credentials()) {
+        warnings.warning(warning)?;
+    }
+    warnings.finish()?;
     let generated = emit::emit(&model)
         .map_err(|errors| Stop::Mistakes { problems: errors.problems().to_vec(), status: 1 })?;
     write(arguments, &protocol, &generated.protocol)?;

@@ -53,7 +53,8 @@ Usage: amqp091-codegen check [OPTION...] FILE...
 
 If there are no mistakes, it shows what looks like one: a domain that no field
 has, a synchronous request without a response, a method, field or constant
-without documentation, an assert that has no effect on its type.
+without documentation, an assert that has no effect on its type, a default that
+breaks an assert, credentials that aren't marked as secret.
 
 Options:
       --standard        The standard with RabbitMQ's extensions is the base
@@ -115,6 +116,14 @@ Options:
       --standard          The standard with RabbitMQ's extensions is the base
       --color WHEN        auto, always or never
   -h, --help              Show this text
+
+If the code would print credentials, as what is made from the published files
+would, a warning says so.
+
+The tests are not complete. What includes them needs the module above as
+amqp091::protocol, and Sample, Random, round_trip_method and
+round_trip_properties, written by hand: the README of this package says what
+they are, samples/vendor in the repository has such a test.
 
 Exit status: 0 if it was written, 1 if the specification has mistakes, 2 if the
 command line is wrong or a file can't be read or written.

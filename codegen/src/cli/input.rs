@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 
 use amqp091_codegen::model::Model;
 use amqp091_codegen::{Source, resolve, standard};
@@ -102,16 +102,10 @@ fn carried(name: &str, arguments: &Arguments) -> Result<Vec<Source>, Stop> {
 
 fn file(path: &OsStr) -> Result<Source, Stop> {
     let name = path.to_string_lossy().into_owned();
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Source { name, text }),
-        Err(error) => Err(Stop::file(name, error)),
-    }
+    let source = fs::File::open(path).and_then(|file| Source::read(&*name, file));
+    source.map_err(|error| Stop::file(name, error))
 }
 
 fn stdin() -> Result<Source, Stop> {
-    let mut text = String::new();
-    match io::stdin().read_to_string(&mut text) {
-        Ok(_) => Ok(Source { name: STDIN.to_owned(), text }),
-        Err(error) => Err(Stop::file(STDIN, error)),
-    }
+    Source::read(STDIN, io::stdin()).map_err(|error| Stop::file(STDIN, error))
 }

@@ -1,11 +1,13 @@
 //! Merges overlays into the base and resolves domains; see [`crate::model`] for what an overlay may do.
 
+mod fields;
+
 use crate::problem::{Problem, ProblemKind, resembling};
 use crate::schema::{
-    self, Assert, Chassis, Constant, Docs, Document, FieldKind, Handler, Position,
+    self, Assert, Chassis, Constant, Docs, Document, Handler, Position, Rule, Text,
 };
 
-use super::{Class, Domain, Field, FieldDefault, Method, Model, WireType, describe_class};
+use super::{Class, Domain, Method, Model, WireType, describe_class};
 
 pub(super) fn merge(documents: &[Document]) -> (Model, Vec<Problem>) {
     let mut merger = Merger {
@@ -182,9 +184,8 @@ impl Merger {
         self.unchanged(at, path, "the index", Some(class.index), Some(new.index));
         self.unchanged(at, path, "the handler", Some(class.handler), new.handler);
         if !new.properties.is_empty() {
-            let was = names(class.properties.iter().map(|field| &field.name));
-            let now = names(new.properties.iter().map(|field| &field.name));
-            self.redefined(at, path, "the content properties", was, now);
+            let what = "the content properties";
+            self.repeated_fields(at, &mut class.properties, &new.properties, path, what);
         }
         self.chassis(&mut class.chassis, &new.chassis, path);
         self.docs(at, &mut class.docs, &new.docs, path);
@@ -233,9 +234,7 @@ impl Merger {
             self.unchanged(at, path, attribute, Some(u8::from(was)), now.map(u8::from));
         }
         if !new.fields.is_empty() {
-            let was = names(method.fields.iter().map(|field| &field.name));
-            let now = names(new.fields.iter().map(|field| &field.name));
-            self.redefined(at, path, "the fields", was, now);
+            self.repeated_fields(at, &mut method.fields, &new.fields, path, "the fields");
         }
         if !new.responses.is_empty() {
             let was = names(method.responses.iter().map(|response| &response.name));
@@ -262,7 +261,7 @@ impl Merger {
         }
     }
 
-    /// Texts and rules are added to those that are there; a label can't be.
+    /// Texts and rules are added to those that are there, unless they are among them; a label can't be.
     fn docs(&mut self, at: (&Position, &Position), known: &mut Docs, new: &Docs, path: &str) {
         match (&known.label, &new.label) {
             (None, Some(label)) => known.label = Some(label.clone()),
@@ -271,106 +270,16 @@ impl Merger {
                 self.unchanged(at, path, "the label", was, now);
             }
         }
-        known.texts.extend_from_slice(&new.texts);
-        known.rules.extend_from_slice(&new.rules);
-    }
-
-    fn fields(&mut self, fields: &[schema::Field], parent: &str) -> Vec<Field> {
-        fields.iter().map(|field| self.field(field, &format!("{parent}.{}", field.name))).collect()
-    }
-
-    fn field(&mut self, field: &schema::Field, path: &str) -> Field {
-        let mut resolved = Field {
-            name: field.name.clone(),
-            domain: None,
-            // Stands in for a type that isn't known; the problem noted keeps it from being emitted.
-            wire_type: WireType::Octet,
-            reserved: field.reserved,
-            required: field.required.unwrap_or(true),
-            default: FieldDefault::Zero,
-            secret: field.secret,
-            docs: field.docs.clone(),
-            asserts: Vec::new(),
-            position: field.position.clone(),
-        };
-        match &field.kind {
-            FieldKind::Type(name) => match WireType::named(name) {
-                Some(wire_type) => resolved.wire_type = wire_type,
-                None => self.unknown_type(&field.position, path, name),
-            },
-            FieldKind::Domain(name) => {
-                resolved.domain = Some(name.clone());
-                match self.model.domain(name) {
-                    Some(domain) => {
-                        resolved.wire_type = domain.wire_type;
-                        resolved.asserts.clone_from(&domain.asserts);
-                        if resolved.docs.is_silent() {
-                            let own = std::mem::take(&mut resolved.docs.rules);
-                            resolved.docs.clone_from(&domain.docs);
-                            resolved.docs.rules.extend(own);
-                        }
-                    }
-                    None => {
-                        let domains = self.model.domains.iter();
-                        let kind = ProblemKind::UnknownDomain {
-                            name: name.clone(),
-                            suggestion: resembling(
-                                name,
-                                domains.map(|domain| domain.name.as_str()),
-                            ),
-                        };
-                        self.note(&field.position, path, kind);
-                    }
-                }
+        for text in &new.texts {
+            if !known.texts.iter().any(|known| same_text(known, text)) {
+                known.texts.push(text.clone());
             }
         }
-        resolved.asserts.extend_from_slice(&field.asserts);
-        if let Some(value) = &field.default {
-            resolved.default = self.default(field, value, resolved.wire_type, path);
+        for rule in &new.rules {
+            if !known.rules.iter().any(|known| same_rule(known, rule)) {
+                known.rules.push(rule.clone());
+            }
         }
-        resolved
-    }
-
-    fn default(
-        &mut self,
-        field: &schema::Field,
-        value: &str,
-        wire_type: WireType,
-        path: &str,
-    ) -> FieldDefault {
-        let number = |largest: u64| {
-            let number = value.parse().ok().filter(|number| *number <= largest);
-            let default = number.map(|number| {
-                if number == 0 { FieldDefault::Zero } else { FieldDefault::Number(number) }
-            });
-            default.ok_or_else(|| format!("a number from 0 to {largest}"))
-        };
-        let text = |most: usize| match value.len() {
-            0 => Ok(FieldDefault::Zero),
-            len if len <= most => Ok(FieldDefault::Text(value.to_owned())),
-            _ => Err(format!("at most {most} octets")),
-        };
-        let default = match wire_type {
-            _ if field.reserved => Err("none: the field is reserved".to_owned()),
-            WireType::Bit => match value {
-                "0" => Ok(FieldDefault::Zero),
-                "1" => Ok(FieldDefault::True),
-                _ => Err(r#""0" or "1""#.to_owned()),
-            },
-            WireType::Octet => number(u8::MAX.into()),
-            WireType::Short => number(u16::MAX.into()),
-            WireType::Long => number(u32::MAX.into()),
-            WireType::LongLong | WireType::Timestamp => number(u64::MAX),
-            WireType::ShortStr => text(u8::MAX.into()),
-            WireType::LongStr => text(u16::MAX.into()),
-            WireType::Table => Err("none: a table is empty by default".to_owned()),
-        };
-        default.unwrap_or_else(|expected| {
-            let attribute = "default".to_owned();
-            let kind = ProblemKind::BadValue { attribute, value: value.to_owned(), expected };
-            self.note(&field.position, path, kind);
-            FieldDefault::Zero
-        })
     }
 
     fn unknown_type(&mut self, position: &Position, path: &str, name: &str) {
@@ -429,6 +338,18 @@ impl Merger {
 
 fn same_file(a: &Position, b: &Position) -> bool {
     a.source == b.source
+}
+
+/// The words count, not how their lines are broken.
+fn same_text(a: &Text, b: &Text) -> bool {
+    a.kind == b.kind && a.text.split_whitespace().eq(b.text.split_whitespace())
+}
+
+fn same_rule(a: &Rule, b: &Rule) -> bool {
+    a.name == b.name
+        && a.on_failure == b.on_failure
+        && a.texts.len() == b.texts.len()
+        && a.texts.iter().zip(&b.texts).all(|(a, b)| same_text(a, b))
 }
 
 fn quoted(text: &Option<String>) -> Option<String> {

@@ -158,3 +158,13 @@ fn control_characters_reach_no_terminal() {
     let err = String::from_utf8(ran.stderr).unwrap();
     assert!(err.starts_with(r"amqp091-codegen: \u{1b}[31m.xml: "), "{err}");
 }
+
+/// A device, say, which would never end.
+#[test]
+fn files_without_end_are_not_read() {
+    let folder = Folder::new("check-large");
+    folder.write("large.xml", "");
+    folder.grow("large.xml", amqp091_codegen::FILE_SIZE_MAX + 1);
+    let message = "amqp091-codegen: large.xml: larger than 64 MiB, so no specification";
+    folder.run("check large.xml").complained(2, &[message]);
+}

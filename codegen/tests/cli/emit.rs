@@ -14,7 +14,7 @@ use super::run::{BASE, Folder, OVERLAY, not_found};
 /// What the library makes of the same.
 fn generated() -> Generated {
     let files = [("base.xml", BASE), ("overlay.xml", OVERLAY)];
-    let sources = files.map(|(name, text)| Source { name: name.to_owned(), text: text.to_owned() });
+    let sources = files.map(|(name, text)| Source::new(name, text));
     generate(&sources).unwrap()
 }
 
@@ -86,4 +86,22 @@ fn a_specification_is_not_overwritten() {
         );
         assert_eq!(folder.read("overlay.xml"), OVERLAY);
     }
+}
+
+/// As the published files: what is made of them prints passwords, which is said where nobody has asked.
+#[test]
+fn credentials_that_are_not_marked_are_told() {
+    let folder = Folder::new("emit-credentials");
+    let base = standard().swap_remove(0);
+    folder.write("unmarked.xml", &base.text.replacen(r#" secret="1""#, "", 1));
+    let ran = folder.run("emit unmarked.xml");
+    assert_eq!(ran.status, 0);
+    assert!(ran.out.starts_with("// @generated"));
+    let (place, what) = ran.err.split_once(": ").unwrap();
+    assert!(place.starts_with("unmarked.xml:"), "{place}");
+    assert_eq!(
+        what,
+        "warning: connection.start-ok.response: holds credentials, but isn't marked secret=\"1\": they would be printed\n"
+    );
+    assert_eq!(folder.run("emit @standard").err, "");
 }

@@ -65,6 +65,12 @@ impl Folder {
         fs::write(self.path.join(name), text).unwrap();
     }
 
+    /// Zeros up to that length, which take no room on most disks.
+    pub(crate) fn grow(&self, name: &str, len: u64) {
+        let file = fs::OpenOptions::new().write(true).open(self.path.join(name)).unwrap();
+        file.set_len(len).unwrap();
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path.join(name)).unwrap()
     }

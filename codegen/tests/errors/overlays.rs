@@ -1,5 +1,7 @@
 //! What overlays may do, and what they may not.
 
+use amqp091_codegen::{Source, generate, standard};
+
 use crate::{FINE, class, errors, specification};
 
 /// A base with a class `c` of one method `m`, which has a field and a response; and what an overlay with this content,
@@ -39,6 +41,8 @@ fn overlays_add() {
         r#"<method name="m" index="1"><chassis name="client" implement="MUST"/></method>"#,
         r#"<method name="m" index="1" synchronous="1"><response name="m-ok"/><doc>More.</doc></method>"#,
         r#"<method name="n" index="3"><chassis name="client" implement="MUST"/></method>"#,
+        r#"<field name="p" type="short"/>"#,
+        r#"<method name="m" index="1"><field name="f" type="bit" secret="1" label="F"/></method>"#,
     ] {
         assert_eq!(class_overlay_errors(content), [""; 0], "{content}");
     }
@@ -91,9 +95,15 @@ fn overlays_never_redefine() {
             ),
         ),
         (
-            r#"<class name="c" index="1"><field name="p" type="short"/></class>"#,
+            r#"<class name="c" index="1"><field name="p" type="short"/><field name="q" type="bit"/></class>"#,
             format!(
-                "overlay.xml:2:1: c: overlay redefines the content properties: p at base.xml:4:1, p here; {only}"
+                "overlay.xml:2:1: c: overlay redefines the content properties: p at base.xml:4:1, p, q here; {only}"
+            ),
+        ),
+        (
+            r#"<class name="c" index="1"><field name="p" type="bit"/></class>"#,
+            format!(
+                "overlay.xml:2:27: c.p: overlay redefines what it is made of: type short at base.xml:6:1, type bit here; {only}"
             ),
         ),
     ] {
@@ -108,8 +118,8 @@ fn overlays_never_redefine() {
         (r#"<method name="m" index="1" content="1"/>"#, "content: 0 at base.xml:7:1, 1 here"),
         (r#"<method name="m" index="1" deprecated="1"/>"#, "deprecated: 0 at base.xml:7:1, 1 here"),
         (
-            r#"<method name="m" index="1"><field name="f" type="bit"/></method>"#,
-            "the fields: f at base.xml:7:1, f here",
+            r#"<method name="m" index="1"><field name="g" type="bit"/></method>"#,
+            "the fields: f at base.xml:7:1, g here",
         ),
         (
             r#"<method name="m" index="1"><response name="m"/></method>"#,
@@ -142,6 +152,84 @@ fn overlays_never_redefine() {
             ),
         ]
     );
+}
+
+/// What a field is may be said again, whatever is left out, and nothing else.
+#[test]
+fn fields_named_again() {
+    let method = |fields: &str| {
+        format!(
+            r#"<class name="c" handler="channel" index="1">
+<method name="m" index="1"><chassis name="server" implement="MUST"/>
+{fields}
+</method></class>"#
+        )
+    };
+    let field = r#"<field name="f" domain="shortstr" label="F" default="a" secret="1"><doc>Some
+words.</doc><assert check="length" value="9"/></field>"#;
+    let old = r#"<field name="old" domain="short" reserved="1"/>"#;
+    let base = specification(&method(&format!("{old}\n{field}")));
+    let again = |fields: &str| errors(&[&base, &format!("<amqp>\n{}\n</amqp>", method(fields))]);
+
+    assert_eq!(again(&format!("{old}\n{field}")), [""; 0]);
+    assert_eq!(again(&format!(r#"{old}<field name="f" domain="shortstr"/>"#)), [""; 0]);
+
+    let only = "an overlay may only add";
+    for (fields, expected) in [
+        (
+            format!(r#"{old}<field name="f" type="shortstr"/>"#),
+            "f: overlay redefines what it is made of: domain shortstr at base.xml:7:1, type shortstr here",
+        ),
+        (
+            format!(r#"{old}<field name="f" domain="shortst"/>"#),
+            "f: overlay redefines what it is made of: domain shortstr at base.xml:7:1, domain shortst here",
+        ),
+        (
+            field.replace("<field", r#"<field name="old" domain="short"/><field"#),
+            "old: overlay redefines reserved: 1 at base.xml:6:1, 0 here",
+        ),
+        (
+            format!(r#"{old}<field name="f" domain="shortstr" required="0"/>"#),
+            "f: overlay redefines required: 1 at base.xml:7:1, 0 here",
+        ),
+        (
+            format!(r#"{old}<field name="f" domain="shortstr" default="b"/>"#),
+            r#"f: overlay redefines the default: "a" at base.xml:7:1, "b" here"#,
+        ),
+        (
+            format!(r#"{old}<field name="f" domain="shortstr" default=""/>"#),
+            r#"f: overlay redefines the default: "a" at base.xml:7:1, zero here"#,
+        ),
+        (
+            format!(r#"{old}<field name="f" domain="shortstr" secret="0"/>"#),
+            "f: overlay redefines secret: 1 at base.xml:7:1, 0 here",
+        ),
+        (
+            format!(r#"{old}<field name="f" domain="shortstr" label="G"/>"#),
+            r#"f: overlay redefines the label: "F" at base.xml:7:1, "G" here"#,
+        ),
+        (
+            format!("{old}{}", field.replace(r#"value="9""#, r#"value="8""#)),
+            "f: overlay redefines the asserts: length 9 at base.xml:7:1, length 8 here",
+        ),
+    ] {
+        let errors = again(&fields);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        let (_, message) = errors[0].split_once("c.m.").unwrap();
+        assert_eq!(message, format!("{expected}; {only}"), "{fields}");
+    }
+}
+
+/// The same file twice is the file once, documentation included.
+#[test]
+fn a_file_over_itself_changes_nothing() {
+    let mut twice = standard();
+    twice.extend(standard());
+    let without_header = |sources: &[Source]| {
+        let protocol = generate(sources).unwrap_or_else(|errors| panic!("{errors}")).protocol;
+        protocol.split_once('\n').unwrap().1.to_owned()
+    };
+    assert!(without_header(&twice) == without_header(&standard()));
 }
 
 #[test]
