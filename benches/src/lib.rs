@@ -144,7 +144,8 @@ pub fn works() -> Vec<Work> {
     let deliver = sample::deliver();
     let header = sample::header();
     let declare = sample::declare();
-    let stream = sample::stream();
+    let stream = sample::stream(sample::STREAM_FRAMES);
+    let hot = sample::stream(sample::HOT_FRAMES);
     let messages = [
         ("publish, no properties, 16 B", &bare),
         ("publish, 5 properties, 4 headers, 100 B", &small),
@@ -166,6 +167,12 @@ pub fn works() -> Vec<Work> {
             .of_parts(sample::STREAM_FRAMES)
             .by(Who::Us, by_us::encode(&stream))
             .by(Who::AmqProtocol, by_amq_protocol::encode(&stream)),
+    );
+    works.push(
+        Work::new("encode a stream, its items in the cache, per frame", &hot)
+            .of_parts(sample::HOT_FRAMES)
+            .by(Who::Us, by_us::encode(&hot))
+            .by(Who::AmqProtocol, by_amq_protocol::encode(&hot)),
     );
     for (name, wire) in messages {
         let work = Work::new(&format!("decode {name}"), wire)

@@ -7,6 +7,9 @@ use amqp091::types::{FieldTable, ShortStr, Timestamp, Value};
 
 /// How many frames are in [`stream`].
 pub const STREAM_FRAMES: usize = 10_000;
+/// The same where its items are at hand, as those of a program are that makes a message and sends it: 10,000 of them
+/// take more memory than the caches have.
+pub const HOT_FRAMES: usize = 500;
 
 const FRAME_MAX: u32 = 131_072;
 
@@ -118,17 +121,17 @@ fn write_declare(out: &mut BytesMut, channel: u16) {
     encode::method(out, channel, &declare).unwrap();
 }
 
-/// [`STREAM_FRAMES`] frames in both directions on a few channels: mostly deliveries, acks and publishes, with properties
+/// That many frames in both directions on a few channels: mostly deliveries, acks and publishes, with properties
 /// or without; now and then a declaration, its answer, a consumer or a heartbeat.
-pub fn stream() -> Vec<u8> {
+pub fn stream(count: usize) -> Vec<u8> {
     let mut out = BytesMut::new();
     let mut dice = Dice(20_250_101);
     let mut frames = 0;
     let mut tag = 0;
-    while frames < STREAM_FRAMES {
+    while frames < count {
         let channel = 1 + dice.below(8) as u16;
         // What doesn't fit any more gives way to a heartbeat.
-        let kind = if frames + 3 > STREAM_FRAMES { 99 } else { dice.below(100) };
+        let kind = if frames + 3 > count { 99 } else { dice.below(100) };
         frames += match kind {
             0..40 => {
                 tag += 1;
@@ -182,7 +185,7 @@ pub fn stream() -> Vec<u8> {
             }
         };
     }
-    debug_assert_eq!(frames, STREAM_FRAMES);
+    debug_assert_eq!(frames, count);
     out.to_vec()
 }
 
