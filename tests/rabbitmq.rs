@@ -27,7 +27,13 @@ mod consuming;
 mod errors;
 #[path = "rabbitmq/exchanges.rs"]
 mod exchanges;
+#[path = "rabbitmq/methods.rs"]
+mod methods;
+#[path = "rabbitmq/no_wait.rs"]
+mod no_wait;
 #[path = "rabbitmq/properties.rs"]
 mod properties;
 #[path = "rabbitmq/queues.rs"]
 mod queues;
+#[path = "rabbitmq/transactions.rs"]
+mod transactions;

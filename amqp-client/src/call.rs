@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use amqp091::protocol::{AnyMethod, basic};
 use amqp091::types::{Method, Request};
 
-use crate::core::{Answer, CallId, Core};
+use crate::core::{Answer, CallId, Core, WaiterKey};
 use crate::error::{CloseReason, Error, Violation};
-use crate::shared::{ChannelHandle, now};
+use crate::shared::{ChannelHandle, ConnectionHandle, now};
 
 /// A request whose reply is awaited.
 ///
@@ -75,6 +75,53 @@ where
     }
 }
 
+/// A method that has no reply, or goes without one.
+///
+/// Awaiting it puts it into the connection's pending output, and waits only while that is full or a
+/// transaction of the channel is being committed. Should the server refuse it, it closes the channel:
+/// the next call there tells. Dropped before it is ready, nothing is sent.
+#[derive(Debug)]
+#[must_use = "a method is sent when this is awaited"]
+pub struct NoWait<M> {
+    channel: Arc<ChannelHandle>,
+    method: Result<M, Error>,
+    waiter: Option<WaiterKey>,
+    done: bool,
+}
+
+impl<M: Method> NoWait<M> {
+    pub(crate) fn new(channel: &Arc<ChannelHandle>, method: Result<M, Error>) -> Self {
+        Self { channel: Arc::clone(channel), method, waiter: None, done: false }
+    }
+}
+
+impl<M: Method + Unpin> Future for NoWait<M> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.done {
+            // Polling again after the end must not send again.
+            return Poll::Pending;
+        }
+        let (key, waiter) = (this.channel.key, &mut this.waiter);
+        let result = match &this.method {
+            Ok(method) => this.channel.with(|core| core.poll_send(key, method, waiter, cx)),
+            Err(error) => Poll::Ready(Err(error.clone())),
+        };
+        this.done = result.is_ready();
+        result
+    }
+}
+
+impl<M> Drop for NoWait<M> {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            self.channel.with(|core| core.forget_publisher(waiter));
+        }
+    }
+}
+
 /// The typed reply. The core answers a request with one of its own replies only, so the error is for
 /// a mistake in this crate.
 pub(crate) fn reply<T: TryFrom<AnyMethod>>(answer: Answer) -> Result<T, Error> {
@@ -128,6 +175,40 @@ impl Drop for PendingCall {
     fn drop(&mut self) {
         if let Some(id) = self.id {
             self.with(|core| core.abandon_call(self.channel.key, id, self.no_ack));
+        }
+    }
+}
+
+/// A call about the connection itself that is sent; dropping it gives it up.
+#[derive(Debug)]
+pub(crate) struct ConnectionCall {
+    connection: Arc<ConnectionHandle>,
+    id: Option<CallId>,
+}
+
+impl ConnectionCall {
+    pub(crate) fn new(connection: &Arc<ConnectionHandle>, id: CallId) -> Self {
+        Self { connection: Arc::clone(connection), id: Some(id) }
+    }
+}
+
+impl Future for ConnectionCall {
+    type Output = Result<Answer, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(id) = self.id else { return Poll::Pending };
+        let answer = self.connection.shared.with(|core| core.poll_call(id, cx));
+        if answer.is_ready() {
+            self.id = None;
+        }
+        answer
+    }
+}
+
+impl Drop for ConnectionCall {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.connection.shared.with(|core| core.abandon_connection_call(id));
         }
     }
 }

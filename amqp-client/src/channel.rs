@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use amqp091::protocol::{ReplyCode, basic, exchange, queue};
+use amqp091::protocol::{ReplyCode, basic, channel, confirm, exchange, queue, tx};
 
-use crate::call::PendingCall;
+use crate::call::{Call, NoWait, PendingCall};
 use crate::consume::{Consume, Get};
 use crate::error::{CloseReason, Error};
 use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
+use crate::mode::{ChannelMode, ConfirmSelect};
 use crate::publish::{Body, Publish, PublishUnconfirmed, argument};
 use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 use crate::shared::{ChannelHandle, now};
@@ -84,6 +85,70 @@ impl Channel {
     /// 0 is any number.
     pub fn qos(&self, prefetch_count: u16) -> Qos<'_> {
         Qos::new(&self.handle, Ok(basic::Qos { prefetch_count, ..basic::Qos::default() }))
+    }
+
+    /// Asks the server to stop or resume deliveries (`channel.flow`). RabbitMQ knows no stop: it closes
+    /// the connection over one with 540 NOT_IMPLEMENTED; limit deliveries by
+    /// [`qos`](Self::qos) there.
+    pub fn flow(&self, active: bool) -> Call<channel::Flow> {
+        Call::new(&self.handle, Ok(channel::Flow { active }))
+    }
+
+    /// Has the server put all deliveries of this channel that aren't settled back in their queues
+    /// (`basic.recover`), from where they are delivered again, to whichever consumer. Those that were
+    /// handed out before, or wait in a [`Consumer`](crate::Consumer), will be seen twice; settling one
+    /// of them now does nothing.
+    ///
+    /// Without `requeue` the same consumers were to get them again, which the specification leaves
+    /// unclear: RabbitMQ closes the connection over it with 540 NOT_IMPLEMENTED.
+    pub fn recover(&self, requeue: bool) -> Call<basic::Recover> {
+        Call::new(&self.handle, Ok(basic::Recover { requeue }))
+    }
+
+    /// As [`recover`](Self::recover), without a reply (`basic.recover-async`): deprecated by the
+    /// specification. Without it, nobody can tell which of the deliveries that come next were on their
+    /// way already, and settling one of those closes the channel with 406 PRECONDITION_FAILED.
+    pub fn recover_async(&self, requeue: bool) -> NoWait<basic::RecoverAsync> {
+        NoWait::new(&self.handle, Ok(basic::RecoverAsync { requeue }))
+    }
+
+    /// What the server does with messages that are published here.
+    pub fn mode(&self) -> ChannelMode {
+        self.handle.with(|core| core.mode(self.handle.key))
+    }
+
+    /// Puts the channel in confirm mode (`confirm.select`), as the first [`publish`](Self::publish)
+    /// does by itself: there is seldom a need for this.
+    ///
+    /// On a channel in transaction mode this and `publish` fail with [`Error::ChannelMode`].
+    pub fn confirm_select(&self) -> ConfirmSelect<'_> {
+        ConfirmSelect::new(&self.handle, Ok(confirm::Select { no_wait: false }))
+    }
+
+    /// Puts the channel in transaction mode (`tx.select`), for good: messages published with
+    /// [`publish_unconfirmed`](Self::publish_unconfirmed), and how deliveries are settled, take effect
+    /// with [`tx_commit`](Self::tx_commit), after which the next transaction begins by itself.
+    ///
+    /// RabbitMQ's transactions are slow and atomic only where a single queue is involved: confirms do
+    /// for publishing what most want them for. On a channel in confirm mode this fails with
+    /// [`Error::ChannelMode`].
+    pub fn tx_select(&self) -> Call<tx::Select> {
+        Call::new(&self.handle, Ok(tx::Select {}))
+    }
+
+    /// Commits the transaction (`tx.commit`). Until the server has answered, all else that is sent on
+    /// this channel waits, as RabbitMQ closes the connection over a method in the middle of a commit;
+    /// publishing waits visibly. Fails with [`Error::ChannelMode`] without a
+    /// [`tx_select`](Self::tx_select).
+    pub fn tx_commit(&self) -> Call<tx::Commit> {
+        Call::new(&self.handle, Ok(tx::Commit {}))
+    }
+
+    /// Abandons the transaction (`tx.rollback`): what was published in it is dropped, and what was
+    /// settled in it is not; [`recover`](Self::recover) sends that back to its queues. Fails with
+    /// [`Error::ChannelMode`] without a [`tx_select`](Self::tx_select).
+    pub fn tx_rollback(&self) -> Call<tx::Rollback> {
+        Call::new(&self.handle, Ok(tx::Rollback {}))
     }
 
     /// Declares a queue. With an empty name the server makes one up: the reply has it.

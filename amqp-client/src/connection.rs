@@ -3,17 +3,19 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use amqp091::types::ShortStr;
+use amqp091::protocol::connection;
+use amqp091::types::{LongStr, ShortStr};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::call::PendingCall;
+use crate::call::{ConnectionCall, PendingCall};
 use crate::channel::Channel;
 use crate::core::{Core, WaiterKey};
 use crate::driver::Driver;
 use crate::error::{CloseReason, ConnectError, Error, Stage};
 use crate::options::ConnectOptions;
+use crate::publish::argument;
 use crate::shared::{ChannelHandle, ConnectionHandle, Shared, now};
 
 /// A connection to a server. Clones are the same connection, for as many tasks as you like.
@@ -127,6 +129,24 @@ impl Connection {
     /// memory or disk. Publishing waits meanwhile; all else goes on.
     pub fn blocked(&self) -> Option<ShortStr> {
         self.handle.shared.with(|core| core.blocked().cloned())
+    }
+
+    /// Replaces the credentials of this connection (`connection.update-secret`, RabbitMQ), for tokens
+    /// that expire: send the new one before the old one runs out. The reason is for the server's log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConnectionClosed`] with the server's words when it doesn't accept them: it closes the
+    /// connection. [`Error::FrameTooLarge`] for a secret that doesn't fit a frame.
+    pub async fn update_secret(
+        &self,
+        secret: impl Into<LongStr>,
+        reason: impl AsRef<[u8]>,
+    ) -> Result<(), Error> {
+        let reason = argument("reason", reason.as_ref())?;
+        let request = connection::UpdateSecret { new_secret: secret.into(), reason };
+        let call = self.handle.shared.with(|core| core.update_secret(&request, now()))?;
+        ConnectionCall::new(&self.handle, call).await.map(|_| ())
     }
 
     /// Closes the connection: what is pending is written, and the server's answer awaited, at most for

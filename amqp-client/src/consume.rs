@@ -82,6 +82,13 @@ impl<'a> Consume<'a> {
         }
     }
 
+    /// Doesn't wait for the server's agreement, neither to this nor to the [`prefetch`](Self::prefetch)
+    /// before it. Should it refuse, it closes the channel, which ends the consumer with the reason.
+    pub fn no_wait(mut self) -> Self {
+        self.set(|request| request.no_wait = true);
+        self
+    }
+
     async fn start(self) -> Result<Consumer, Error> {
         let Self { channel, request, prefetch } = self;
         let mut request = request?;
@@ -97,27 +104,35 @@ impl<'a> Consume<'a> {
                     let request = basic::Qos { prefetch_count, ..basic::Qos::default() };
                     qos = Some(core.call(channel.key, &request, now)?);
                 }
-                core.consume(channel.key, &request, now)
+                if request.no_wait {
+                    let key = core.consume_no_wait(channel.key, &request)?;
+                    return Ok((key, None));
+                }
+                core.consume(channel.key, &request, now).map(|(key, call)| (key, Some(call)))
             })
             .inspect_err(|_| {
                 if let Some(qos) = qos {
                     channel.with(|core| core.abandon_call(channel.key, qos, true));
                 }
             })?;
-        let call = PendingCall::new(channel, call, true);
+        let call = call.map(|call| PendingCall::new(channel, call, true));
         let qos = qos.map(|qos| PendingCall::new(channel, qos, true));
         let consumer = Consumer {
-            channel: Arc::clone(channel),
-            key,
-            tag: request.consumer_tag,
-            no_ack: request.no_ack,
+            handle: ConsumerHandle {
+                channel: Arc::clone(channel),
+                key,
+                tag: request.consumer_tag,
+                no_ack: request.no_ack,
+            },
             batch: VecDeque::new(),
             end: None,
         };
-        if let Some(qos) = qos {
-            qos.await?;
+        if let Some(call) = call {
+            if let Some(qos) = qos {
+                qos.await?;
+            }
+            call.await?;
         }
-        call.await?;
         Ok(consumer)
     }
 }
@@ -142,10 +157,7 @@ impl<'a> IntoFuture for Consume<'a> {
 /// queue.
 #[must_use = "a consumer that is dropped is cancelled"]
 pub struct Consumer {
-    channel: Arc<ChannelHandle>,
-    key: ConsumerKey,
-    tag: ShortStr,
-    no_ack: bool,
+    handle: ConsumerHandle,
     /// Fetched from the connection, not yet handed out.
     batch: VecDeque<Incoming>,
     end: Option<End>,
@@ -154,7 +166,12 @@ pub struct Consumer {
 impl Consumer {
     /// The consumer tag.
     pub const fn consumer_tag(&self) -> &ShortStr {
-        &self.tag
+        &self.handle.tag
+    }
+
+    /// A handle by which other tasks can cancel this consumer.
+    pub fn handle(&self) -> ConsumerHandle {
+        self.handle.clone()
     }
 
     /// The next delivery; `None` after the end. Safe to drop while it waits: no delivery is lost.
@@ -168,31 +185,24 @@ impl Consumer {
         poll_fn(|cx| self.poll_delivery(cx)).await
     }
 
-    /// Asks the server to send no more, and returns when it has agreed. What came until then can
-    /// still be fetched; after that the stream ends. One that has ended already is left alone.
-    ///
-    /// # Errors
-    ///
-    /// When the channel or connection closes first.
-    pub async fn cancel(&mut self) -> Result<(), Error> {
-        let (key, tag) = (self.channel.key, &self.tag);
-        match self.channel.with(|core| core.cancel(key, self.key, tag, now()))? {
-            Some(call) => PendingCall::new(&self.channel, call, true).await.map(|_| ()),
-            None => Ok(()),
-        }
+    /// Asks the server to send no more, when awaited, and returns when it has agreed. What came until
+    /// then can still be fetched; after that the stream ends. One that has ended already is left alone.
+    pub fn cancel(&self) -> Cancel {
+        self.handle.cancel()
     }
 
     fn poll_delivery(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
         loop {
             if let Some(incoming) = self.batch.pop_front() {
-                let channel = Arc::clone(&self.channel);
-                return Poll::Ready(Some(Ok(Delivery::new(incoming, channel, self.no_ack))));
+                let ConsumerHandle { channel, no_ack, .. } = &self.handle;
+                let delivery = Delivery::new(incoming, Arc::clone(channel), *no_ack);
+                return Poll::Ready(Some(Ok(delivery)));
             }
             if self.end.is_some() {
                 return Poll::Ready(None);
             }
-            let (key, batch) = (self.key, &mut self.batch);
-            match self.channel.with(|core| core.poll_deliveries(key, batch, cx)) {
+            let (key, batch) = (self.handle.key, &mut self.batch);
+            match self.handle.channel.with(|core| core.poll_deliveries(key, batch, cx)) {
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(end)) => {
                     self.end = Some(end.clone());
@@ -224,9 +234,9 @@ impl Stream for Consumer {
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
-            .field("channel", &self.channel.number)
-            .field("consumer_tag", &self.tag)
-            .field("no_ack", &self.no_ack)
+            .field("channel", &self.handle.channel.number)
+            .field("consumer_tag", &self.handle.tag)
+            .field("no_ack", &self.handle.no_ack)
             .finish_non_exhaustive()
     }
 }
@@ -234,10 +244,73 @@ impl fmt::Debug for Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         let unfetched = self.batch.drain(..).map(|incoming| incoming.delivery_tag);
-        let (channel, subscription) = (self.channel.key, (&self.tag, self.no_ack));
-        self.channel.with(|core| {
-            core.release_consumer(channel, self.key, subscription, unfetched, now());
+        let ConsumerHandle { channel, key, tag, no_ack } = &self.handle;
+        channel.with(|core| {
+            core.release_consumer(channel.key, *key, (tag, *no_ack), unfetched, now());
         });
+    }
+}
+
+/// A handle of a [`Consumer`] for tasks other than the one that fetches its deliveries: to cancel it.
+///
+/// It doesn't keep the consumer, but its channel open.
+#[derive(Clone, Debug)]
+pub struct ConsumerHandle {
+    channel: Arc<ChannelHandle>,
+    key: ConsumerKey,
+    tag: ShortStr,
+    no_ack: bool,
+}
+
+impl ConsumerHandle {
+    /// The consumer tag.
+    pub const fn consumer_tag(&self) -> &ShortStr {
+        &self.tag
+    }
+
+    /// As [`Consumer::cancel`].
+    pub fn cancel(&self) -> Cancel {
+        Cancel { consumer: self.clone(), no_wait: false }
+    }
+}
+
+/// `basic.cancel` about to be sent: await it. It fails when the channel or connection closes first.
+///
+/// Dropped while it waits, the consumer is cancelled all the same.
+#[derive(Debug)]
+#[must_use = "a method is sent when this is awaited"]
+pub struct Cancel {
+    consumer: ConsumerHandle,
+    no_wait: bool,
+}
+
+impl Cancel {
+    /// Doesn't ask for the server's agreement: the stream ends with what has come by now, and what
+    /// still comes goes back to its queue, or is lost if it was consumed with `no_ack`. As the server
+    /// doesn't tell when that is over, the channel remembers the tag, which it can't use again.
+    pub fn no_wait(mut self) -> Self {
+        self.no_wait = true;
+        self
+    }
+
+    async fn run(self) -> Result<(), Error> {
+        let Self { consumer: ConsumerHandle { channel, key, tag, no_ack }, no_wait } = self;
+        if no_wait {
+            return channel.with(|core| core.cancel_no_wait(channel.key, key, (&tag, no_ack)));
+        }
+        match channel.with(|core| core.cancel(channel.key, key, &tag, now()))? {
+            Some(call) => PendingCall::new(&channel, call, true).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl IntoFuture for Cancel {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
     }
 }
 

@@ -90,6 +90,16 @@ impl Delivery {
         self.acker.nack(requeue)
     }
 
+    /// Refuses this message and every one delivered on this channel before it that isn't settled, as
+    /// [`ack_multiple`](Self::ack_multiple) acknowledges them.
+    ///
+    /// # Errors
+    ///
+    /// As [`ack`](Self::ack).
+    pub fn nack_multiple(self, requeue: bool) -> Result<(), Error> {
+        self.acker.nack_multiple(requeue)
+    }
+
     /// As [`nack`](Self::nack), in the specification's own method rather than RabbitMQ's.
     ///
     /// # Errors
@@ -157,6 +167,16 @@ impl Acker {
     pub fn nack(self, requeue: bool) -> Result<(), Error> {
         let delivery_tag = self.delivery_tag;
         self.settle(false, &basic::Nack { delivery_tag, multiple: false, requeue })
+    }
+
+    /// As [`Delivery::nack_multiple`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::ack`].
+    pub fn nack_multiple(self, requeue: bool) -> Result<(), Error> {
+        let delivery_tag = self.delivery_tag;
+        self.settle(true, &basic::Nack { delivery_tag, multiple: true, requeue })
     }
 
     /// As [`Delivery::reject`].

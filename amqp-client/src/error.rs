@@ -13,6 +13,7 @@ use amqp091::protocol_header::ProtocolHeader;
 use amqp091::types::{EncodeError, MethodError, MethodId, ShortStr, TooLong};
 use thiserror::Error;
 
+use crate::mode::ChannelMode;
 use crate::publish::PublishError;
 use crate::uri::UriError;
 
@@ -85,6 +86,15 @@ pub enum Error {
     /// A published message wasn't confirmed.
     #[error(transparent)]
     Publish(Box<PublishError>),
+    /// The channel's mode doesn't allow the method; nothing was sent. (RabbitMQ would close the
+    /// channel.) Confirms and transactions exclude each other: use a channel for each.
+    #[error("{method} isn't possible on a channel in {mode} mode")]
+    ChannelMode {
+        /// The method that it would take.
+        method: &'static str,
+        /// The channel's mode.
+        mode: ChannelMode,
+    },
     /// The consumer tag is in use on this channel; nothing was sent. (RabbitMQ would close the whole
     /// connection.)
     #[error("consumer tag \"{tag}\" is in use on this channel")]
@@ -132,7 +142,8 @@ impl Error {
             | Self::Option { .. }
             | Self::Argument { .. }
             | Self::Encode(_)
-            | Self::FrameTooLarge { .. } => Initiator::User,
+            | Self::FrameTooLarge { .. }
+            | Self::ChannelMode { .. } => Initiator::User,
             Self::Publish(error) => match &**error {
                 PublishError::Unknown(error) => error.initiator(),
                 PublishError::Returned(_) | PublishError::Nacked => Initiator::Server,

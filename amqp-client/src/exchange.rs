@@ -3,7 +3,7 @@
 use amqp091::protocol::exchange;
 use amqp091::types::FieldTable;
 
-use crate::request::request_builder;
+use crate::request::{no_wait, request_builder};
 
 request_builder! {
     /// `exchange.declare`: creates an exchange, or checks that one is as described.
@@ -53,4 +53,11 @@ request_builder! {
         /// The binding's routing key. Default: empty.
         routing_key;
     }
+}
+
+no_wait! {
+    ExchangeDeclare: exchange::Declare;
+    ExchangeDelete: exchange::Delete;
+    ExchangeBind: exchange::Bind;
+    ExchangeUnbind: exchange::Unbind;
 }

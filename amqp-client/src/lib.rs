@@ -53,8 +53,8 @@
 //!
 //! A channel's number and a consumer's tag are free again when the server has answered.
 //!
-//! A channel's handles are its clones, consumers, deliveries and confirms; each also keeps the
-//! connection. Dropping never blocks, spawns or panics, in a runtime or outside.
+//! A channel's handles are its clones, consumers and their handles, deliveries and confirms; each also
+//! keeps the connection. Dropping never blocks, spawns or panics, in a runtime or outside.
 
 mod call;
 mod channel;
@@ -65,6 +65,7 @@ mod delivery;
 mod driver;
 mod error;
 mod exchange;
+mod mode;
 mod options;
 mod publish;
 mod queue;
@@ -78,15 +79,16 @@ pub use amqp091::protocol::ReplyCode;
 pub use amqp091::protocol::basic::Properties;
 pub use amqp091::types::{FieldTable, ShortStr, Value};
 
-pub use crate::call::Call;
+pub use crate::call::{Call, NoWait};
 pub use crate::channel::Channel;
 pub use crate::connection::Connection;
-pub use crate::consume::{Consume, Consumer, Get, Got};
+pub use crate::consume::{Cancel, Consume, Consumer, ConsumerHandle, Get, Got};
 pub use crate::delivery::{Acker, Delivery};
 pub use crate::error::{
     CloseReason, ConnectError, Error, Initiator, ServerClose, Stage, Violation,
 };
 pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
+pub use crate::mode::{ChannelMode, ConfirmSelect};
 pub use crate::options::{ConnectOptions, Mechanism};
 pub use crate::publish::{
     Body, Confirm, Outcome, Publish, PublishError, PublishUnconfirmed, Publishing,

@@ -3,7 +3,7 @@
 use amqp091::protocol::{basic, queue};
 use amqp091::types::FieldTable;
 
-use crate::request::request_builder;
+use crate::request::{no_wait, request_builder};
 
 request_builder! {
     /// `queue.declare`: creates a queue, or checks that one is as described. The reply has its name,
@@ -70,4 +70,11 @@ request_builder! {
         /// its own. Deprecated there, and refused by quorum queues.
         global: bool;
     }
+}
+
+no_wait! {
+    QueueDeclare: queue::Declare;
+    QueueBind: queue::Bind;
+    QueuePurge: queue::Purge;
+    QueueDelete: queue::Delete;
 }

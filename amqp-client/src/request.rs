@@ -67,4 +67,23 @@ macro_rules! request_builder {
     };
 }
 
-pub(crate) use request_builder;
+/// Gives builders of methods that have a `no_wait` argument a way to go without a reply.
+macro_rules! no_wait {
+    ( $( $builder:ident: $method:ty; )* ) => {
+        $(
+            impl $builder<'_> {
+                /// Sends it without asking for a reply (`no_wait`): await what this returns. Should
+                /// the server refuse, it closes the channel, and the next call there tells.
+                pub fn no_wait(self) -> crate::call::NoWait<$method> {
+                    let request = self.request.map(|mut request| {
+                        request.no_wait = true;
+                        request
+                    });
+                    crate::call::NoWait::new(self.channel, request)
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use {no_wait, request_builder};

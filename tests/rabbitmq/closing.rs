@@ -100,7 +100,7 @@ async fn a_dropped_channel_is_closed_on_the_broker() {
         let again = eventually(async || other.get(&queue).await.unwrap()).await;
         assert!(again.delivery.redelivered);
         again.delivery.ack().unwrap();
-        let mut consumer = eventually(async || {
+        let consumer = eventually(async || {
             let next = connection.channel().await.unwrap();
             next.consume(&queue).exclusive(true).await.ok()
         })

@@ -324,7 +324,7 @@ async fn other_calls_overtake_consume_and_cancel() {
             qos.unwrap();
             assert_eq!(declared.unwrap().queue, *queues[0]);
             fill(&channel, queues[1], 1).await;
-            let (mut a, mut b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
+            let (a, mut b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
             next(&mut b).await.ack().unwrap();
             drop(c);
             let (cancelled, also_cancelled, declared, qos) = tokio::join!(

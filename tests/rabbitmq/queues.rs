@@ -67,7 +67,7 @@ async fn an_auto_delete_queue_goes_with_its_last_consumer() {
         let (_connection, channel) = open().await;
         let name = &*unique("auto-delete");
         channel.queue_declare(name).auto_delete(true).await.unwrap();
-        let mut consumer = channel.consume(name).await.unwrap();
+        let consumer = channel.consume(name).await.unwrap();
         consumer.cancel().await.unwrap();
         let error = channel.queue_declare(name).passive(true).await.unwrap_err();
         assert_eq!(server_error(&error), (404, Some("queue.declare"), true));

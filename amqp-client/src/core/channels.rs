@@ -10,6 +10,7 @@ use amqp091::types::{MethodId, ShortStr};
 use super::calls::CallId;
 use super::confirms::Confirms;
 use super::consumers::ConsumerKey;
+use super::modes::Hold;
 use crate::error::{CloseReason, Error};
 
 /// Where a channel's state lies. Its handle keeps it there after the channel is closed, so that the
@@ -36,6 +37,14 @@ pub(crate) struct Channel {
     pub(crate) flow: bool,
     /// The highest delivery tag that was settled together with all before it.
     pub(crate) settled_through: u64,
+    /// The highest delivery tag that has come.
+    pub(crate) last_tag: u64,
+    /// How many `basic.recover` the server has yet to answer.
+    pub(crate) recovering: u32,
+    /// In transaction mode: `settled_through` as it was at the last commit.
+    pub(crate) tx: Option<u64>,
+    /// What waits for `tx.commit-ok`, while that is due.
+    pub(crate) hold: Option<Hold>,
     /// Whether the handle is dropped: the state goes with the channel.
     pub(crate) released: bool,
 }
@@ -80,6 +89,8 @@ pub(crate) enum Then {
     Get {
         no_ack: bool,
     },
+    /// All that was delivered before has gone back to its queue.
+    Recover,
 }
 
 /// A method that carries the content being put together.
@@ -113,6 +124,10 @@ impl Channel {
             confirming: false,
             flow: true,
             settled_through: 0,
+            last_tag: 0,
+            recovering: 0,
+            tx: None,
+            hold: None,
             released: false,
         }
     }

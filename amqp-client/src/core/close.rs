@@ -207,6 +207,7 @@ impl Core {
         if let Some(Carrier::Get { call, .. }) = &channel.carrier {
             self.calls.finish(*call, Err(error.clone()), &mut self.wakes);
         }
+        channel.recovering = 0;
         for due in std::mem::take(&mut channel.due) {
             self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
         }
@@ -220,7 +221,9 @@ impl Core {
     pub(super) fn channel_closed_by_server(&mut self, key: ChannelKey, close: channel::Close) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let number = channel.number;
-        let abandoned = self.output.abandon(number);
+        // What waits for the end of a commit is given up too.
+        let held = channel.hold.take().is_some();
+        let abandoned = self.output.abandon(number) || held;
         let _ =
             self.output.channel(number, |out| encode::method(out, number, &channel::CloseOk {}));
         let channel::Close { reply_code, reply_text, class_id, method_id } = close;
@@ -263,6 +266,7 @@ impl Core {
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.assembler.reset();
         channel.carrier = None;
+        channel.hold = None;
         if let Some(confirms) = &mut channel.confirms {
             confirms.fail_all(error, &mut self.wakes);
         }

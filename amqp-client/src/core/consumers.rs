@@ -27,7 +27,11 @@ impl Incoming {
 
 /// Where a consumer's state lies; its handle gives it back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct ConsumerKey(usize);
+pub(crate) struct ConsumerKey {
+    index: usize,
+    /// Tells a consumer from an earlier one in the same place.
+    generation: u64,
+}
 
 /// Why a consumer gets no more deliveries.
 #[derive(Clone, Debug)]
@@ -49,7 +53,8 @@ struct Consumer {
 /// The consumers of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
-    entries: Vec<Option<Consumer>>,
+    entries: Vec<Option<(u64, Consumer)>>,
+    generation: u64,
     free: Vec<usize>,
     /// Octets in all queues.
     octets: usize,
@@ -57,8 +62,10 @@ pub(crate) struct Consumers {
 
 impl Consumers {
     pub(crate) fn add(&mut self) -> ConsumerKey {
-        let consumer = Some(Consumer::default());
-        ConsumerKey(match self.free.pop() {
+        self.generation += 1;
+        let generation = self.generation;
+        let consumer = Some((generation, Consumer::default()));
+        let index = match self.free.pop() {
             Some(index) => {
                 self.entries[index] = consumer;
                 index
@@ -67,7 +74,8 @@ impl Consumers {
                 self.entries.push(consumer);
                 self.entries.len() - 1
             }
-        })
+        };
+        ConsumerKey { index, generation }
     }
 
     /// Octets that wait to be fetched.
@@ -122,15 +130,19 @@ impl Consumers {
 
     /// Gives up a consumer and hands back what was queued for it.
     pub(crate) fn remove(&mut self, key: ConsumerKey) -> VecDeque<Incoming> {
-        let Some(consumer) = self.entries.get_mut(key.0).and_then(Option::take) else {
+        if self.get_mut(key).is_none() {
             return VecDeque::new();
-        };
-        self.free.push(key.0);
+        }
+        let Some((_, consumer)) = self.entries[key.index].take() else { return VecDeque::new() };
+        self.free.push(key.index);
         self.octets -= consumer.octets;
         consumer.queue
     }
 
     fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer> {
-        self.entries.get_mut(key.0).and_then(Option::as_mut)
+        match self.entries.get_mut(key.index) {
+            Some(Some((generation, consumer))) if *generation == key.generation => Some(consumer),
+            _ => None,
+        }
     }
 }

@@ -148,7 +148,15 @@ impl Core {
                 }
                 self.publishers.wake_all(&mut self.wakes);
             }
-            other => return Err(Violation::Unexpected { channel: 0, method: other.id() }),
+            other => {
+                let unexpected = Violation::Unexpected { channel: 0, method: other.id() };
+                let call = match other {
+                    ToClient::ConnectionUpdateSecretOk(_) => self.secret_updates.pop_front(),
+                    _ => None,
+                };
+                let call = call.ok_or(unexpected)?;
+                self.calls.finish(call, Ok(Answer::Method(other)), &mut self.wakes);
+            }
         }
         Ok(())
     }
@@ -202,7 +210,12 @@ impl Core {
                 self.channel_close_answered(key);
                 Ok(())
             }
-            reply => self.handle_reply(key, reply, now),
+            reply => {
+                if matches!(reply, ToClient::TxCommitOk(_)) {
+                    self.committed(key);
+                }
+                self.handle_reply(key, reply, now)
+            }
         }
     }
 
@@ -296,6 +309,10 @@ impl Core {
             }
             Then::Open => channel.state = State::Open,
             Then::Cancel { tag } => self.end_subscription(key, &tag, End::Cancelled),
+            Then::Recover => {
+                channel.recovering = channel.recovering.saturating_sub(1);
+                channel.recovered();
+            }
             Then::Get { no_ack } => {
                 if let ToClient::BasicGetOk(method) = reply {
                     let carrier = Carrier::Get { call: due.call, no_ack, method };
@@ -378,6 +395,7 @@ impl Core {
             Some(Carrier::Deliver { to, method }) => {
                 let basic::Deliver { delivery_tag, redelivered, exchange, routing_key, .. } =
                     method;
+                channel.last_tag = delivery_tag;
                 let incoming =
                     Incoming { delivery_tag, redelivered, exchange, routing_key, content };
                 match to {
@@ -396,6 +414,7 @@ impl Core {
                     routing_key,
                     message_count,
                 } = method;
+                channel.last_tag = delivery_tag;
                 let incoming =
                     Incoming { delivery_tag, redelivered, exchange, routing_key, content };
                 let answer = Ok(Answer::Message(Box::new(incoming), message_count));

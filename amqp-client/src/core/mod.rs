@@ -17,10 +17,12 @@ mod calls;
 mod channels;
 mod close;
 mod confirms;
+mod consume;
 mod consumers;
 mod handshake;
 mod heartbeat;
 mod inbound;
+mod modes;
 mod output;
 mod publish;
 #[cfg(test)]
@@ -34,7 +36,7 @@ use std::time::Instant;
 
 use amqp091::encode;
 use amqp091::frame::FrameLimits;
-use amqp091::protocol::{basic, channel};
+use amqp091::protocol::{basic, channel, connection};
 use amqp091::types::{Method, Reply, Request, ShortStr};
 use bytes::BytesMut;
 
@@ -47,7 +49,7 @@ pub(crate) use self::publish::Message;
 pub(crate) use self::waiters::WaiterKey;
 
 use self::calls::Calls;
-use self::channels::{Carrier, Channels, Destination, Due, Subscription, Then};
+use self::channels::{Channel, Channels, Due, Then};
 use self::consumers::Consumers;
 use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
@@ -76,6 +78,8 @@ pub(crate) struct Core {
     confirming: Vec<ChannelKey>,
     consumers: Consumers,
     calls: Calls,
+    /// `connection.update-secret` that the server has yet to answer.
+    secret_updates: VecDeque<CallId>,
     heartbeat: Heartbeat,
     /// Since when and why the server has blocked publishing.
     blocked: Option<(Instant, ShortStr)>,
@@ -129,6 +133,7 @@ impl Core {
             confirming: Vec::new(),
             consumers: Consumers::default(),
             calls: Calls::new(options.rpc_timeout),
+            secret_updates: VecDeque::new(),
             heartbeat: Heartbeat::off(now),
             blocked: None,
             publishers: Waiters::default(),
@@ -328,7 +333,32 @@ impl Core {
         request: &R,
         now: Instant,
     ) -> Result<CallId, Error> {
-        self.request(key, request, Then::Nothing, now)
+        let then = if R::ID == basic::Recover::ID { Then::Recover } else { Then::Nothing };
+        self.request(key, request, then, now)
+    }
+
+    /// Sends a request about the connection itself; the call tells the reply.
+    pub(crate) fn update_secret(
+        &mut self,
+        request: &connection::UpdateSecret,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        self.check_open()?;
+        let frame_max = self.output.frame_max();
+        let out = self.output.connection();
+        let begin = out.len();
+        encode::method(out, 0, request)?;
+        check_frame(connection::UpdateSecret::NAME, out.len() - begin, frame_max)
+            .inspect_err(|_| out.truncate(begin))?;
+        let call = self.calls.begin(connection::UpdateSecret::NAME, now);
+        self.secret_updates.push_back(call);
+        self.attention = true;
+        Ok(call)
+    }
+
+    /// Gives up a call about the connection itself.
+    pub(crate) fn abandon_connection_call(&mut self, call: CallId) {
+        let _ = self.calls.abandon(call);
     }
 
     /// Sends `basic.get`; the call tells the message or that there is none.
@@ -349,20 +379,10 @@ impl Core {
         consume: &basic::Consume,
         now: Instant,
     ) -> Result<(ConsumerKey, CallId), Error> {
-        let tag = consume.consumer_tag.clone();
-        if let Some(channel) = self.channels.get_mut(key)
-            && (channel.subscriptions.contains(&tag) || channel.is_cancelling(&tag))
-        {
-            return Err(Error::ConsumerTagInUse { tag });
-        }
-        let call = self.request(key, consume, Then::Consume { tag: tag.clone() }, now)?;
-        let consumer = self.consumers.add();
-        if let Some(channel) = self.channels.get_mut(key) {
-            let to = Destination::Consumer(consumer);
-            let subscription = Subscription { to, no_ack: consume.no_ack };
-            channel.subscriptions.insert(tag, subscription);
-        }
-        Ok((consumer, call))
+        self.check_tag(key, &consume.consumer_tag)?;
+        let then = Then::Consume { tag: consume.consumer_tag.clone() };
+        let call = self.request(key, consume, then, now)?;
+        Ok((self.subscribe(key, consume), call))
     }
 
     /// A consumer tag that no other consumer of this connection has.
@@ -381,12 +401,7 @@ impl Core {
         now: Instant,
     ) -> Result<Option<CallId>, Error> {
         self.check_channel(key)?;
-        let ours = Some(Destination::Consumer(consumer));
-        let is_ours = self
-            .channels
-            .get_mut(key)
-            .is_some_and(|channel| channel.subscriptions.destination(tag) == ours);
-        if !is_ours {
+        if !self.is_subscribed(key, consumer, tag) {
             return Ok(None);
         }
         self.request_cancel(key, tag, now).map(Some)
@@ -400,19 +415,6 @@ impl Core {
     ) -> Result<CallId, Error> {
         let cancel = basic::Cancel { consumer_tag: tag.clone(), no_wait: false };
         self.request(key, &cancel, Then::Cancel { tag: tag.clone() }, now)
-    }
-
-    /// Sends a method that has no reply, such as an acknowledgement.
-    pub(crate) fn send<M: Method>(&mut self, key: ChannelKey, method: &M) -> Result<(), Error> {
-        self.check_channel(key)?;
-        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
-        let number = channel.number;
-        let frame_max = self.output.frame_max();
-        self.output.channel(number, |out| {
-            let begin = out.len();
-            encode::method(out, number, method)?;
-            check_frame(M::NAME, out.len() - begin, frame_max).inspect_err(|_| out.truncate(begin))
-        })
     }
 
     fn request<R: Request>(
@@ -476,22 +478,13 @@ impl Core {
     ) {
         let (tag, no_ack) = subscription;
         let queued = self.consumers.remove(consumer);
+        let is_active = self.is_subscribed(key, consumer, tag);
+        self.detach(key, consumer, subscription);
         let Some(channel) = self.channels.get_mut(key) else { return };
-        let ours = Some(Destination::Consumer(consumer));
-        let is_active = channel.subscriptions.destination(tag) == ours;
-        if is_active {
-            channel.subscriptions.requeue(tag);
-        }
         // A cancel that overtakes the start of its consumer crashes RabbitMQ's channel, so one that is
         // still starting is cancelled when it has started.
         let is_starting = channel.is_starting(tag);
         let is_cancelling = channel.is_cancelling(tag);
-        if let Some(Carrier::Deliver { to, .. }) = &mut channel.carrier
-            && Some(*to) == ours
-        {
-            // The rest of it comes when another consumer may stand in this one's place.
-            *to = Destination::Requeue { no_ack };
-        }
         // There may be room for deliveries again.
         self.attention |= !self.reading;
         if is_active && !is_starting && !is_cancelling {
@@ -523,7 +516,8 @@ impl Core {
     ) -> Result<(), Error> {
         self.check_channel(key)?;
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
-        if delivery_tag <= channel.settled_through {
+        // While the server recovers, it takes back all that has come.
+        if delivery_tag <= channel.settled_through || channel.recovering > 0 {
             return Ok(());
         }
         if multiple {

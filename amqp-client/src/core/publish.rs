@@ -65,11 +65,14 @@ impl Core {
         let is_full = self.is_full() || self.blocked.is_some();
         let Some(channel) = self.channels.get_mut(key) else { return Ok(None) };
         channel.check_open()?;
-        if is_full || !channel.flow {
+        if is_full || !channel.flow || channel.hold.is_some() {
             return Ok(None);
         }
         let number = channel.number;
         let select_confirms = message.watched && channel.confirms.is_none();
+        if select_confirms {
+            channel.check_mode::<confirm::Select>()?;
+        }
         let body = message.body.as_bytes();
         let is_large = body.len() >= LARGE_BODY;
         let frame_max = self.output.frame_max();

@@ -117,7 +117,7 @@ async fn reading_goes_on_when_an_ended_consumer_is_dropped_with_what_it_held() {
             peer.send(number, &basic::ConsumeOk { consumer_tag }).await;
         };
         let (full, ()) = tokio::join!(async { channel.consume("full").no_ack(true).await }, answer);
-        let mut full = full.unwrap();
+        let full = full.unwrap();
         let mut empty = consume(&other, &mut peer).await;
         fill(&mut peer, &full, 200_000).await;
         let answer = async {

@@ -22,6 +22,8 @@ mod handshake;
 mod heartbeats;
 mod hostile;
 mod model;
+mod modes;
+mod no_wait;
 mod returns;
 mod rules;
 mod waits;

@@ -1,0 +1,96 @@
+//! How consumers get their deliveries and stop getting them.
+
+use amqp091::protocol::basic;
+use amqp091::types::ShortStr;
+
+use super::channels::{Carrier, Destination, Subscription};
+use super::{ChannelKey, ConsumerKey, Core, End};
+use crate::error::Error;
+
+impl Core {
+    /// As [`consume`](Self::consume), with `no_wait` set: the server doesn't say when it has agreed.
+    pub(crate) fn consume_no_wait(
+        &mut self,
+        key: ChannelKey,
+        consume: &basic::Consume,
+    ) -> Result<ConsumerKey, Error> {
+        self.check_tag(key, &consume.consumer_tag)?;
+        self.send(key, consume)?;
+        Ok(self.subscribe(key, consume))
+    }
+
+    /// Fails if the tag can't be told from another consumer's.
+    pub(super) fn check_tag(&mut self, key: ChannelKey, tag: &ShortStr) -> Result<(), Error> {
+        match self.channels.get_mut(key) {
+            Some(channel) if channel.subscriptions.contains(tag) || channel.is_cancelling(tag) => {
+                Err(Error::ConsumerTagInUse { tag: tag.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A consumer that deliveries for its tag go to.
+    pub(super) fn subscribe(&mut self, key: ChannelKey, consume: &basic::Consume) -> ConsumerKey {
+        let consumer = self.consumers.add();
+        if let Some(channel) = self.channels.get_mut(key) {
+            let to = Destination::Consumer(consumer);
+            let subscription = Subscription { to, no_ack: consume.no_ack };
+            channel.subscriptions.insert(consume.consumer_tag.clone(), subscription);
+        }
+        consumer
+    }
+
+    /// Sends `basic.cancel` with `no_wait` set: the consumer ends now, once what came is fetched. What
+    /// still comes for it goes back to its queue; as the server doesn't say when that is over, the tag
+    /// stays in use.
+    pub(crate) fn cancel_no_wait(
+        &mut self,
+        key: ChannelKey,
+        consumer: ConsumerKey,
+        subscription: (&ShortStr, bool),
+    ) -> Result<(), Error> {
+        let (tag, _) = subscription;
+        self.check_channel(key)?;
+        if !self.is_subscribed(key, consumer, tag) {
+            return Ok(());
+        }
+        self.send(key, &basic::Cancel { consumer_tag: tag.clone(), no_wait: true })?;
+        self.detach(key, consumer, subscription);
+        self.consumers.end(consumer, End::Cancelled, &mut self.wakes);
+        Ok(())
+    }
+
+    /// Whether deliveries for `tag` are this consumer's.
+    pub(super) fn is_subscribed(
+        &mut self,
+        key: ChannelKey,
+        consumer: ConsumerKey,
+        tag: &ShortStr,
+    ) -> bool {
+        let ours = Some(Destination::Consumer(consumer));
+        self.channels
+            .get_mut(key)
+            .is_some_and(|channel| channel.subscriptions.destination(tag) == ours)
+    }
+
+    /// From now on, what comes for this consumer goes back to its queue, unless it needs no
+    /// acknowledgement.
+    pub(super) fn detach(
+        &mut self,
+        key: ChannelKey,
+        consumer: ConsumerKey,
+        (tag, no_ack): (&ShortStr, bool),
+    ) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        let ours = Some(Destination::Consumer(consumer));
+        if channel.subscriptions.destination(tag) == ours {
+            channel.subscriptions.requeue(tag);
+        }
+        if let Some(Carrier::Deliver { to, .. }) = &mut channel.carrier
+            && Some(*to) == ours
+        {
+            // The rest of it comes when another consumer may stand in this one's place.
+            *to = Destination::Requeue { no_ack };
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Methods that few programs need: flow, recover, update-secret, and settling several at once.
+
+use amqp091_client::{Channel, Delivery, ReplyCode};
+
+use crate::broker::{connect, eventually, open, queue, ready, server_error, within};
+
+/// A consumer's next deliveries.
+async fn take(consumer: &mut amqp091_client::Consumer, count: usize) -> Vec<Delivery> {
+    let mut deliveries = Vec::new();
+    for _ in 0..count {
+        deliveries.push(consumer.next().await.unwrap().unwrap());
+    }
+    deliveries
+}
+
+async fn fill(channel: &Channel, queue: &str, count: usize) {
+    let mut confirms = Vec::new();
+    for number in 0..count {
+        confirms.push(channel.publish("", queue, number.to_string()).await.unwrap());
+    }
+    for confirm in confirms {
+        confirm.confirmed().await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn flow_may_be_resumed_and_not_stopped() {
+    within(async {
+        let (connection, channel) = open().await;
+        assert!(channel.flow(true).await.unwrap().active);
+        let error = channel.flow(false).await.unwrap_err();
+        assert_eq!(server_error(&error), (540, Some("channel.flow"), false));
+        assert!(connection.check_open().is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn what_is_recovered_comes_again() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        fill(&channel, &queue, 10).await;
+        let mut consumer = channel.consume(&queue).prefetch(10).await.unwrap();
+        let mut first = take(&mut consumer, 10).await;
+        first.remove(0).ack().unwrap();
+        channel.recover(true).await.unwrap();
+        let again = take(&mut consumer, 9).await;
+        assert!(again.iter().all(|delivery| delivery.redelivered));
+        // They are others by now: settling them would be an offence, and isn't sent.
+        for delivery in first {
+            delivery.ack().unwrap();
+        }
+        for delivery in again {
+            delivery.ack().unwrap();
+        }
+        channel.qos(0).await.unwrap();
+        drop(consumer);
+        channel.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn deliveries_settled_while_the_server_recovers_harm_nobody() {
+    within(async {
+        let (connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        fill(&channel, &queue, 500).await;
+        let mut consumer = channel.consume(&queue).prefetch(50).await.unwrap();
+        let mut done = 0;
+        let mut recovered = 0;
+        while done < 500 {
+            let delivery = consumer.next().await.unwrap().unwrap();
+            let number: usize = std::str::from_utf8(&delivery.body).unwrap().parse().unwrap();
+            if number % 50 == 7 && !delivery.redelivered {
+                recovered += 1;
+                // Settled between the request and its answer, and so by nobody.
+                let (reply, settled) =
+                    tokio::join!(async { channel.recover(true).await }, async { delivery.ack() });
+                reply.unwrap();
+                settled.unwrap();
+            } else {
+                delivery.ack().unwrap();
+                done += 1;
+            }
+        }
+        assert_eq!(recovered, 10);
+        // The server has found no fault with any of this.
+        channel.qos(0).await.unwrap();
+        connection.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn recover_async_has_no_answer() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        fill(&channel, &queue, 3).await;
+        let mut consumer = channel.consume(&queue).await.unwrap();
+        let first = take(&mut consumer, 3).await;
+        channel.recover_async(true).await.unwrap();
+        for delivery in take(&mut consumer, 3).await {
+            assert!(delivery.redelivered);
+            delivery.ack().unwrap();
+        }
+        drop(first);
+        drop(consumer);
+        channel.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn recovering_without_requeue_is_not_implemented() {
+    within(async {
+        let (connection, channel) = open().await;
+        let error = channel.recover(false).await.unwrap_err();
+        assert_eq!(server_error(&error), (540, Some("basic.recover"), false));
+        assert!(connection.check_open().is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn several_are_refused_at_once() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        fill(&channel, &queue, 5).await;
+        let mut consumer = channel.consume(&queue).await.unwrap();
+        let mut deliveries = take(&mut consumer, 5).await;
+        let last = deliveries.remove(4);
+        let fourth = deliveries.remove(3);
+        last.ack().unwrap();
+        // Refused with those before it; the last has gone its own way.
+        fourth.nack_multiple(true).unwrap();
+        let again = take(&mut consumer, 4).await;
+        assert!(again.iter().all(|delivery| delivery.redelivered));
+        let mut bodies: Vec<_> = again.iter().map(|delivery| delivery.body.clone()).collect();
+        bodies.sort();
+        assert_eq!(bodies, ["0", "1", "2", "3"]);
+        for delivery in deliveries {
+            delivery.nack(true).unwrap();
+        }
+        again.into_iter().last().unwrap().nack_multiple(false).unwrap();
+        consumer.cancel().await.unwrap();
+        assert_eq!(ready(&channel, &queue).await, 0);
+        channel.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn the_secret_is_replaced() {
+    within(async {
+        let connection = connect().await;
+        connection.update_secret("guest", "it expires").await.unwrap();
+        let channel = connection.channel().await.unwrap();
+        let queue = queue(&channel).await;
+        assert_eq!(ready(&channel, &queue).await, 0);
+        let error = connection.update_secret("x", "y".repeat(256)).await.unwrap_err();
+        assert!(error.to_string().contains("reason"), "{error}");
+        connection.close().await.unwrap();
+        let error = connection.update_secret("x", "late").await.unwrap_err();
+        assert!(error.close_reason().is_some());
+        assert_ne!(error.reply_code(), Some(ReplyCode::NOT_ALLOWED));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn another_task_cancels_a_consumer() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        let mut consumer = channel.consume(&queue).await.unwrap();
+        let handle = consumer.handle();
+        assert_eq!(handle.consumer_tag(), consumer.consumer_tag());
+        let waiting = tokio::spawn(async move { consumer.next().await.is_none() });
+        let (first, second) =
+            tokio::join!(handle.cancel().into_future(), async { handle.clone().cancel().await });
+        first.unwrap();
+        second.unwrap();
+        assert!(waiting.await.unwrap(), "it ends without an error");
+        // Its consumer is gone.
+        handle.cancel().await.unwrap();
+        let none = eventually(async || {
+            let declared = channel.queue_declare(&queue).passive(true).await.unwrap();
+            (declared.consumer_count == 0).then_some(true)
+        });
+        assert!(none.await);
+    })
+    .await;
+}
