@@ -46,7 +46,9 @@ impl Channel {
     /// key is the name of a queue. What became of the message is told by the [`Confirm`] that this
     /// returns.
     ///
-    /// The first such publish puts the channel in confirm mode; it costs no round trip.
+    /// The first such publish puts the channel in confirm mode; it costs no round trip. On a channel in
+    /// transaction mode it fails with [`Error::ChannelMode`]: use
+    /// [`publish_unconfirmed`](Self::publish_unconfirmed) there.
     ///
     /// [`Confirm`]: crate::Confirm
     pub fn publish<'a>(
