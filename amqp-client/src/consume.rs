@@ -154,7 +154,7 @@ impl<'a> IntoFuture for Consume<'a> {
 /// out first.
 ///
 /// Dropping it cancels the consumer without waiting, and sends what was not handed out back to the
-/// queue.
+/// queue, except to a stream, which has it anyway.
 #[must_use = "a consumer that is dropped is cancelled"]
 pub struct Consumer {
     handle: ConsumerHandle,
@@ -243,7 +243,7 @@ impl fmt::Debug for Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        let unfetched = self.batch.drain(..).map(|incoming| incoming.delivery_tag);
+        let unfetched = self.batch.drain(..);
         let ConsumerHandle { channel, key, tag, no_ack } = &self.handle;
         channel.with(|core| {
             core.release_consumer(channel.key, *key, (tag, *no_ack), unfetched, now());

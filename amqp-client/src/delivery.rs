@@ -81,7 +81,9 @@ impl Delivery {
         self.acker.ack_multiple()
     }
 
-    /// Refuses the message: back to its queue with `requeue`, else dropped or dead-lettered.
+    /// Refuses the message: back to its queue with `requeue`, else dropped or dead-lettered. RabbitMQ's
+    /// streams have nothing of the kind: for a message of theirs it closes the connection with 540
+    /// NOT_IMPLEMENTED.
     ///
     /// # Errors
     ///

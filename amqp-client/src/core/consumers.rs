@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use amqp091::content::Content;
+use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 
 use crate::error::Error;
@@ -22,6 +23,15 @@ impl Incoming {
     /// Octets that it is counted with, its own bookkeeping included: small ones add up too.
     fn size(&self) -> usize {
         size_of::<Self>() + self.content.body.len() + self.content.properties.as_bytes().len()
+    }
+
+    /// Whether it may go back to its queue. RabbitMQ's streams keep their messages anyway, and close
+    /// the connection over any that is refused; they tell themselves by a header. Should another queue
+    /// hold a message with that header, it gets it back when the channel closes.
+    pub(crate) fn may_go_back(&self) -> bool {
+        let properties = self.content.properties.decode::<basic::Properties>();
+        let headers = properties.ok().and_then(|properties| properties.headers);
+        !headers.is_some_and(|headers| headers.contains_key("x-stream-offset"))
     }
 }
 

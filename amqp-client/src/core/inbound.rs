@@ -402,8 +402,10 @@ impl Core {
                     Destination::Consumer(consumer) => {
                         self.consumers.push(consumer, incoming, &mut self.wakes);
                     }
-                    Destination::Requeue { no_ack: false } => self.requeue(key, delivery_tag),
-                    Destination::Requeue { no_ack: true } => {}
+                    Destination::Requeue { no_ack: false } if incoming.may_go_back() => {
+                        self.requeue(key, delivery_tag);
+                    }
+                    Destination::Requeue { .. } => {}
                 }
             }
             Some(Carrier::Get { call, no_ack, method }) => {

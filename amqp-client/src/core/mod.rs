@@ -473,7 +473,7 @@ impl Core {
         key: ChannelKey,
         consumer: ConsumerKey,
         subscription: (&ShortStr, bool),
-        unfetched: impl IntoIterator<Item = u64>,
+        unfetched: impl IntoIterator<Item = Incoming>,
         now: Instant,
     ) {
         let (tag, no_ack) = subscription;
@@ -491,9 +491,10 @@ impl Core {
             self.cancel_unawaited(key, tag, now);
         }
         if !no_ack {
-            let queued = queued.into_iter().map(|incoming| incoming.delivery_tag);
-            for delivery_tag in unfetched.into_iter().chain(queued) {
-                self.requeue(key, delivery_tag);
+            for incoming in unfetched.into_iter().chain(queued) {
+                if incoming.may_go_back() {
+                    self.requeue(key, incoming.delivery_tag);
+                }
             }
         }
     }

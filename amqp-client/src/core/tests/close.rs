@@ -321,7 +321,13 @@ fn handles_dropped_after_the_end_do_nothing() {
     let now = script.now();
     script.core.forget_confirm(channel, place);
     script.core.abandon_call(channel, call, false);
-    script.core.release_consumer(channel, consumer, (&short("c"), false), [1, 2], now);
+    script.core.release_consumer(
+        channel,
+        consumer,
+        (&short("c"), false),
+        [1, 2].map(incoming),
+        now,
+    );
     script.core.release_channel(channel, now);
     script.core.release_channel(channel, now);
     script.core.close(CloseReason::Dropped, now);

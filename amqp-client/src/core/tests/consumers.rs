@@ -28,7 +28,7 @@ fn release(
     unfetched: &[u64],
 ) {
     let now = script.now();
-    let unfetched = unfetched.iter().copied();
+    let unfetched: Vec<_> = unfetched.iter().copied().map(incoming).collect();
     script.core.release_consumer(channel, consumer, (&short(tag), no_ack), unfetched, now);
     script.wake();
 }
@@ -428,4 +428,31 @@ fn tags_made_up_are_all_different() {
     let tags: std::collections::HashSet<ShortStr> =
         (0..1000).map(|_| script.core.new_consumer_tag()).collect();
     assert_eq!(tags.len(), 1000);
+}
+
+/// RabbitMQ closes the connection over a message of a stream that is refused.
+#[test]
+fn a_message_of_a_stream_does_not_go_back() {
+    let (mut script, channel) = script();
+    let consumer = script.consume(channel, 1, "c", false);
+    let headers = FieldTable::new().with(short("x-stream-offset"), 7);
+    let properties = basic::Properties { headers: Some(headers), ..basic::Properties::default() };
+    let mut out = BytesMut::new();
+    encode::header(&mut out, 1, 1, &properties).unwrap();
+    let from_stream = |script: &mut Script, delivery_tag| {
+        script.method(1, delivery("c", delivery_tag));
+        script.feed(&out);
+        script.feed(&body_frame(1, b"x"));
+    };
+    from_stream(&mut script, 1);
+    script.deliver(1, "c", 2, b"x");
+    let Poll::Ready(Ok(fetched)) = script.deliveries(consumer) else { panic!("both have come") };
+    from_stream(&mut script, 3);
+    script.deliver(1, "c", 4, b"x");
+    let now = script.now();
+    script.core.release_consumer(channel, consumer, (&short("c"), false), fetched, now);
+    from_stream(&mut script, 5);
+    script.deliver(1, "c", 6, b"x");
+    let cancel = sent(1, basic::Cancel { consumer_tag: short("c"), no_wait: false });
+    assert_eq!(script.sent(), [cancel, reject(2), reject(4), reject(6)]);
 }

@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use amqp091::content::ContentHeader;
+use amqp091::content::{Content, ContentHeader, RawProperties};
 use amqp091::encode;
 use amqp091::frame::{self, FrameKind, FrameLimits, Parsed};
 use amqp091::protocol::{ReplyCode, ToClient, ToServer, basic, channel, connection};
@@ -455,6 +455,13 @@ fn delivery(tag: &str, delivery_tag: u64) -> basic::Deliver {
         exchange,
         routing_key,
     }
+}
+
+/// A message as a consumer's handle keeps it until it is fetched.
+fn incoming(delivery_tag: u64) -> Incoming {
+    let (exchange, routing_key) = (ShortStr::empty(), short("q"));
+    let content = Content { properties: RawProperties::default(), body: Bytes::new() };
+    Incoming { delivery_tag, redelivered: false, exchange, routing_key, content }
 }
 
 fn publish_to(routing_key: &str) -> basic::Publish {
