@@ -9,6 +9,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "rabbitmq/arguments.rs"]
+mod arguments;
 #[path = "rabbitmq/bodies.rs"]
 mod bodies;
 #[path = "rabbitmq/broker.rs"]

@@ -196,8 +196,8 @@ impl Channel {
         QueueDelete::new(&self.handle, request)
     }
 
-    /// Declares an exchange of type `kind`: `direct`, `fanout`, `topic`, `headers`, or one that a
-    /// plugin adds.
+    /// Declares an exchange of type `kind`: an [`ExchangeType`](crate::ExchangeType) or its name, such
+    /// as that of one that a plugin adds.
     pub fn exchange_declare(
         &self,
         exchange: impl AsRef<[u8]>,

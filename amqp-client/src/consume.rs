@@ -6,16 +6,19 @@ use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use amqp091::protocol::basic;
-use amqp091::types::{FieldTable, ShortStr};
+use amqp091::types::{LongStr, ShortStr, Value};
 use futures_core::Stream;
 
+use crate::arguments::{StreamOffset, milliseconds};
 use crate::call::PendingCall;
 use crate::core::{Answer, ConsumerKey, End, Incoming};
 use crate::delivery::Delivery;
 use crate::error::{Error, Initiator};
 use crate::publish::argument;
+use crate::request::arguments;
 use crate::shared::{ChannelHandle, now};
 
 /// A consumer about to be started: await it, after setting what is to be set.
@@ -70,10 +73,33 @@ impl<'a> Consume<'a> {
         self
     }
 
-    /// Arguments such as `x-priority`.
-    pub fn arguments(mut self, arguments: FieldTable) -> Self {
-        self.set(|request| request.arguments = arguments);
-        self
+    /// This consumer's priority (`x-priority`): while those with a higher one can take more, it gets
+    /// nothing. Default: 0.
+    pub fn priority(self, priority: i32) -> Self {
+        self.set_argument("x-priority", priority)
+    }
+
+    /// Where to begin in a stream (`x-stream-offset`); streams also want a [`prefetch`](Self::prefetch).
+    pub fn stream_offset(self, offset: StreamOffset) -> Self {
+        self.set_argument("x-stream-offset", offset)
+    }
+
+    /// Wants only messages of a stream that were published with one of these filter values
+    /// (`x-stream-filter`, RabbitMQ 3.13 and later). Others may come too: the program has to look.
+    pub fn stream_filter<T: AsRef<[u8]>>(self, values: impl IntoIterator<Item = T>) -> Self {
+        let values = values.into_iter().map(|value| LongStr::from(value.as_ref()));
+        self.set_argument("x-stream-filter", Value::Array(values.map(Value::LongStr).collect()))
+    }
+
+    /// Wants messages without a filter value as well (`x-stream-match-unfiltered`).
+    pub fn stream_match_unfiltered(self, unfiltered: bool) -> Self {
+        self.set_flag("x-stream-match-unfiltered", unfiltered)
+    }
+
+    /// How long this consumer may hold a message (`x-consumer-timeout`), in whole milliseconds. Quorum
+    /// queues of RabbitMQ 4.3 and later.
+    pub fn consumer_timeout(self, time: Duration) -> Self {
+        self.set_argument("x-consumer-timeout", milliseconds(time))
     }
 
     fn set(&mut self, change: impl FnOnce(&mut basic::Consume)) {
@@ -144,6 +170,10 @@ impl<'a> IntoFuture for Consume<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.start())
     }
+}
+
+arguments! {
+    Consume: "Arguments as they go out, for those that have no setter here.";
 }
 
 /// The messages of a queue, as a `Stream` of deliveries.

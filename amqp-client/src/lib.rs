@@ -56,6 +56,7 @@
 //! A channel's handles are its clones, consumers and their handles, deliveries and confirms; each also
 //! keeps the connection. Dropping never blocks, spawns or panics, in a runtime or outside.
 
+mod arguments;
 mod call;
 mod channel;
 mod connection;
@@ -79,6 +80,10 @@ pub use amqp091::protocol::ReplyCode;
 pub use amqp091::protocol::basic::Properties;
 pub use amqp091::types::{FieldTable, ShortStr, Value};
 
+pub use crate::arguments::{
+    DeadLetterStrategy, ExchangeType, HeadersMatch, LeaderLocator, Overflow, QueueType,
+    StreamOffset,
+};
 pub use crate::call::{Call, NoWait};
 pub use crate::channel::Channel;
 pub use crate::connection::Connection;

@@ -86,4 +86,70 @@ macro_rules! no_wait {
     };
 }
 
-pub(crate) use {no_wait, request_builder};
+/// Gives builders of methods that have an `arguments` table its setters; further, typed ones use
+/// `set_argument`.
+macro_rules! arguments {
+    ( $( $builder:ident: $what:literal; )* ) => {
+        $(
+            impl $builder<'_> {
+                #[doc = $what]
+                ///
+                /// They are added to what is set already, each in the place of what has its key.
+                pub fn arguments(mut self, arguments: amqp091::types::FieldTable) -> Self {
+                    if let Ok(request) = &mut self.request {
+                        crate::arguments::merge(&mut request.arguments, arguments);
+                    }
+                    self
+                }
+
+                /// One more argument, in the place of what has its key.
+                pub fn argument(
+                    mut self,
+                    key: amqp091::types::ShortStr,
+                    value: impl Into<amqp091::types::Value>,
+                ) -> Self {
+                    if let Ok(request) = &mut self.request {
+                        request.arguments.insert(key, value);
+                    }
+                    self
+                }
+
+                #[allow(dead_code, reason = "not every builder has typed arguments")]
+                fn set_argument(
+                    self,
+                    key: &'static str,
+                    value: impl Into<amqp091::types::Value>,
+                ) -> Self {
+                    self.argument(amqp091::types::ShortStr::from_static(key), value)
+                }
+
+                /// A name, whose length is judged when the builder is awaited.
+                #[allow(dead_code, reason = "not every builder has typed arguments")]
+                fn set_name(mut self, key: &'static str, name: &[u8]) -> Self {
+                    match crate::publish::argument(key, name) {
+                        Ok(name) => self.set_argument(key, crate::arguments::text(name)),
+                        Err(error) => {
+                            self.request = Err(error);
+                            self
+                        }
+                    }
+                }
+
+                /// A flag: `false` is as good as nothing, and a queue that was declared without it is
+                /// then found the same.
+                #[allow(dead_code, reason = "not every builder has typed arguments")]
+                fn set_flag(mut self, key: &'static str, flag: bool) -> Self {
+                    if flag {
+                        return self.set_argument(key, true);
+                    }
+                    if let Ok(request) = &mut self.request {
+                        request.arguments.remove(key);
+                    }
+                    self
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use {arguments, no_wait, request_builder};
