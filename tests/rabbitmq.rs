@@ -9,6 +9,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "rabbitmq/accessors.rs"]
+mod accessors;
 #[path = "rabbitmq/arguments.rs"]
 mod arguments;
 #[path = "rabbitmq/bodies.rs"]

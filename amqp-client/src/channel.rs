@@ -5,6 +5,7 @@ use std::sync::Arc;
 use amqp091::protocol::{ReplyCode, basic, channel, confirm, exchange, queue, tx};
 
 use crate::call::{Call, NoWait, PendingCall};
+use crate::connection::Connection;
 use crate::consume::{Consume, Get};
 use crate::error::{CloseReason, Error};
 use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
@@ -31,6 +32,11 @@ impl Channel {
     /// The channel's number on its connection.
     pub fn number(&self) -> u16 {
         self.handle.number
+    }
+
+    /// Its connection.
+    pub fn connection(&self) -> Connection {
+        Connection::new(Arc::clone(&self.handle.connection))
     }
 
     /// Fails with the reason if the channel or connection is closed.

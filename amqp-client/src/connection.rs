@@ -2,9 +2,10 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp091::protocol::connection;
-use amqp091::types::{LongStr, ShortStr};
+use amqp091::types::{FieldTable, LongStr, ShortStr, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -114,6 +115,44 @@ impl Connection {
         let handle = Arc::new(ChannelHandle { key, number, connection: Arc::clone(&self.handle) });
         PendingCall::new(&handle, call, true).await?;
         Ok(Channel::new(handle))
+    }
+
+    pub(crate) fn new(handle: Arc<ConnectionHandle>) -> Self {
+        Self { handle }
+    }
+
+    /// How many channels can be open at once: the negotiated channel-max, or 65535 where neither side
+    /// sets one.
+    pub fn channel_max(&self) -> u16 {
+        self.handle.shared.with(|core| core.tuned().channel_max)
+    }
+
+    /// The negotiated frame-max, octets: bodies are split to fit, methods and headers have to; 0 if
+    /// neither side sets one.
+    pub fn frame_max(&self) -> u32 {
+        self.handle.shared.with(|core| core.tuned().frame_max)
+    }
+
+    /// The negotiated heartbeat interval; zero if there are none.
+    pub fn heartbeat(&self) -> Duration {
+        self.handle.shared.with(|core| core.tuned().heartbeat)
+    }
+
+    /// What the server said of itself: `product`, `version`, `cluster_name`, `capabilities` and more,
+    /// as it likes.
+    pub fn server_properties(&self) -> Arc<FieldTable> {
+        self.handle.shared.with(|core| Arc::clone(core.server_properties()))
+    }
+
+    /// Whether the server announced a capability, such as `publisher_confirms`, `basic.nack` or
+    /// `consumer_priorities`.
+    pub fn has_server_capability(&self, name: &str) -> bool {
+        match self.server_properties().get("capabilities") {
+            Some(Value::Table(capabilities)) => {
+                matches!(capabilities.get(name), Some(Value::Bool(true)))
+            }
+            _ => false,
+        }
     }
 
     /// Fails with the reason if the connection is closed.

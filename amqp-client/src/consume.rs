@@ -14,6 +14,7 @@ use futures_core::Stream;
 
 use crate::arguments::{StreamOffset, milliseconds};
 use crate::call::PendingCall;
+use crate::channel::Channel;
 use crate::core::{Answer, ConsumerKey, End, Incoming};
 use crate::delivery::Delivery;
 use crate::error::{Error, Initiator};
@@ -199,6 +200,11 @@ impl Consumer {
         &self.handle.tag
     }
 
+    /// The channel that it consumes by.
+    pub fn channel(&self) -> Channel {
+        self.handle.channel()
+    }
+
     /// A handle by which other tasks can cancel this consumer.
     pub fn handle(&self) -> ConsumerHandle {
         self.handle.clone()
@@ -296,6 +302,11 @@ impl ConsumerHandle {
     /// The consumer tag.
     pub const fn consumer_tag(&self) -> &ShortStr {
         &self.tag
+    }
+
+    /// The channel that it consumes by.
+    pub fn channel(&self) -> Channel {
+        Channel::new(Arc::clone(&self.channel))
     }
 
     /// As [`Consumer::cancel`].

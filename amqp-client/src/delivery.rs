@@ -8,6 +8,7 @@ use amqp091::protocol::basic;
 use amqp091::types::{Method, PropertiesError, ShortStr};
 use bytes::Bytes;
 
+use crate::channel::Channel;
 use crate::core::Incoming;
 use crate::error::Error;
 use crate::shared::ChannelHandle;
@@ -59,6 +60,11 @@ impl Delivery {
     /// The delivery's number on its channel.
     pub const fn delivery_tag(&self) -> u64 {
         self.acker.delivery_tag
+    }
+
+    /// The channel that it came by: to publish a reply, say.
+    pub fn channel(&self) -> Channel {
+        self.acker.channel()
     }
 
     /// Acknowledges the message: the server forgets it.
@@ -143,6 +149,16 @@ pub struct Acker {
 }
 
 impl Acker {
+    /// As [`Delivery::channel`].
+    pub fn channel(&self) -> Channel {
+        Channel::new(Arc::clone(&self.channel))
+    }
+
+    /// As [`Delivery::delivery_tag`].
+    pub const fn delivery_tag(&self) -> u64 {
+        self.delivery_tag
+    }
+
     /// As [`Delivery::ack`].
     ///
     /// # Errors

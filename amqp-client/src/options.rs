@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use amqp091::frame::FrameLimits;
 use amqp091::types::{FieldTable, ShortStr, Value};
 
 use crate::error::Error;
@@ -40,6 +41,7 @@ pub struct ConnectOptions {
     pub(crate) confirm_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) max_body: u64,
+    pub(crate) max_control_frame: Option<u32>,
     pub(crate) output_limit: usize,
     pub(crate) delivery_limit: usize,
 }
@@ -99,6 +101,7 @@ impl Default for ConnectOptions {
             confirm_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(10),
             max_body: 128 * 1024 * 1024,
+            max_control_frame: None,
             output_limit: 1024 * 1024,
             delivery_limit: 16 * 1024 * 1024,
         }
@@ -251,6 +254,16 @@ impl ConnectOptions {
         self
     }
 
+    /// The largest method or content header to accept, octets: those can't be split, so they may exceed
+    /// frame-max. A larger one ends the connection with 501 FRAME_ERROR. Less than the negotiated
+    /// frame-max is taken as that, and less than 8192 as 8192. Default: 1 MiB, or frame-max if that is
+    /// more; before frame-max is negotiated 8192.
+    #[must_use]
+    pub const fn max_control_frame(mut self, octets: u32) -> Self {
+        self.max_control_frame = Some(octets);
+        self
+    }
+
     /// Octets that may wait to be written before publishing waits too. Default: 1 MiB.
     #[must_use]
     pub const fn output_limit(mut self, octets: usize) -> Self {
@@ -264,6 +277,14 @@ impl ConnectOptions {
     pub const fn delivery_limit(mut self, octets: usize) -> Self {
         self.delivery_limit = octets;
         self
+    }
+
+    /// The limits to read frames by, where `limits` follow from `frame_max`.
+    pub(crate) fn frame_limits(&self, limits: FrameLimits, frame_max: u32) -> FrameLimits {
+        match self.max_control_frame {
+            Some(octets) => limits.with_control(octets.max(frame_max).max(8192)),
+            None => limits,
+        }
     }
 
     /// Host and port, as people write them.

@@ -22,7 +22,7 @@ const CAPABILITIES: [&str; 6] = [
 ];
 
 /// The values that both sides agreed on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Tuned {
     pub(crate) channel_max: u16,
     pub(crate) frame_max: u32,
@@ -36,8 +36,8 @@ pub(crate) enum Progress {
     Continue,
     /// These values hold from now on.
     Tuned(Tuned),
-    /// The connection is open.
-    Open,
+    /// The connection is open, to a server of these properties.
+    Open(FieldTable),
 }
 
 /// A connection that isn't open yet.
@@ -45,13 +45,15 @@ pub(crate) enum Progress {
 pub(crate) struct Handshake {
     stage: Stage,
     mechanism: Mechanism,
+    server_properties: FieldTable,
 }
 
 impl Handshake {
     /// Begins: the protocol header is appended to `out`.
     pub(crate) fn begin(out: &mut BytesMut) -> Self {
         out.extend_from_slice(&ProtocolHeader::AMQP_0_9_1.to_bytes());
-        Self { stage: Stage::Start, mechanism: Mechanism::Plain }
+        let server_properties = FieldTable::new();
+        Self { stage: Stage::Start, mechanism: Mechanism::Plain, server_properties }
     }
 
     /// What is waited for.
@@ -108,6 +110,7 @@ impl Handshake {
                 self.mechanism = choose(&options.mechanisms, &start.mechanisms)?;
                 self.answer(&start_ok(self.mechanism, options), out)?;
                 self.stage = Stage::Tune;
+                self.server_properties = start.server_properties;
                 Ok(Progress::Continue)
             }
             (Stage::Tune, ToClient::ConnectionSecure(_)) => {
@@ -127,7 +130,9 @@ impl Handshake {
                 self.stage = Stage::OpenOk;
                 Ok(Progress::Tuned(tuned))
             }
-            (Stage::OpenOk, ToClient::ConnectionOpenOk(_)) => Ok(Progress::Open),
+            (Stage::OpenOk, ToClient::ConnectionOpenOk(_)) => {
+                Ok(Progress::Open(std::mem::take(&mut self.server_properties)))
+            }
             (stage, ToClient::ConnectionClose(close)) => {
                 self.answer(&connection::CloseOk {}, out)?;
                 Err(ConnectError::Refused { stage, close: server_close(close) })

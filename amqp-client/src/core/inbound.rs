@@ -108,12 +108,15 @@ impl Core {
             match handshake.handle(method, &self.options, self.output.connection()) {
                 Ok(Progress::Continue) => {}
                 Ok(Progress::Tuned(tuned)) => {
-                    self.limits = FrameLimits::from_frame_max(tuned.frame_max);
+                    self.tuned = tuned;
+                    let limits = FrameLimits::from_frame_max(tuned.frame_max);
+                    self.limits = self.options.frame_limits(limits, tuned.frame_max);
                     self.output.set_frame_max(tuned.frame_max);
                     self.channels.set_limit(tuned.channel_max);
                     self.heartbeat.start(tuned.heartbeat, now);
                 }
-                Ok(Progress::Open) => {
+                Ok(Progress::Open(properties)) => {
+                    self.server_properties = Arc::new(properties);
                     self.phase = Phase::Open;
                     self.opened = Some(Ok(()));
                     self.wakes.extend(self.open_waker.take());

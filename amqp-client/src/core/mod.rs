@@ -37,7 +37,7 @@ use std::time::Instant;
 use amqp091::encode;
 use amqp091::frame::FrameLimits;
 use amqp091::protocol::{basic, channel, connection};
-use amqp091::types::{Method, Reply, Request, ShortStr};
+use amqp091::types::{FieldTable, Method, Reply, Request, ShortStr};
 use bytes::BytesMut;
 
 pub(crate) use self::calls::{Answer, CallId};
@@ -51,7 +51,7 @@ pub(crate) use self::waiters::WaiterKey;
 use self::calls::Calls;
 use self::channels::{Channel, Channels, Due, Then};
 use self::consumers::Consumers;
-use self::handshake::Handshake;
+use self::handshake::{Handshake, Tuned};
 use self::heartbeat::Heartbeat;
 use self::output::{Item, Output, check_frame};
 use self::waiters::Waiters;
@@ -71,6 +71,8 @@ pub(crate) struct Core {
     /// The outcome of our own closing handshake.
     close_result: Result<(), Error>,
     close_waiters: Waiters,
+    tuned: Tuned,
+    server_properties: Arc<FieldTable>,
     limits: FrameLimits,
     output: Output,
     channels: Channels,
@@ -127,7 +129,9 @@ impl Core {
             open_waker: None,
             close_result: Ok(()),
             close_waiters: Waiters::default(),
-            limits: FrameLimits::HANDSHAKE,
+            tuned: Tuned::default(),
+            server_properties: Arc::default(),
+            limits: options.frame_limits(FrameLimits::HANDSHAKE, 0),
             output,
             channels: Channels::new(options.max_body),
             confirming: Vec::new(),
@@ -160,6 +164,16 @@ impl Core {
     /// Why the server has blocked publishing, while it has.
     pub(crate) fn blocked(&self) -> Option<&ShortStr> {
         self.blocked.as_ref().map(|(_, reason)| reason)
+    }
+
+    /// The values that both sides agreed on.
+    pub(crate) fn tuned(&self) -> Tuned {
+        self.tuned
+    }
+
+    /// What the server said of itself.
+    pub(crate) fn server_properties(&self) -> &Arc<FieldTable> {
+        &self.server_properties
     }
 
     /// Fails unless the channel can be used.

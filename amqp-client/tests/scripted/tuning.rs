@@ -2,9 +2,10 @@
 
 use amqp091::bytes::Bytes;
 use amqp091::protocol::{ToServer, basic, confirm, connection};
+use amqp091::types::{FieldTable, LongStr, Value};
 use amqp091_client::{ConnectOptions, Connection, Error};
 
-use crate::peer::{Peer, Received, connected_by, open_channel, within};
+use crate::peer::{Peer, Received, TUNE, connected_by, open_channel, short, within};
 use crate::robot::connect_with_tune;
 
 const MIB: usize = 1024 * 1024;
@@ -159,6 +160,65 @@ async fn all_65535_channels_can_be_open() {
         drop(channels);
         connection.close().await.unwrap();
         assert!(robot.await.unwrap().open.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_limit_on_methods_and_headers_holds_from_the_beginning() {
+    within(async {
+        for (limit, octets, is_open) in [
+            (None, 8_000, true),
+            (None, 9_000, false),
+            (Some(100), 8_000, true),
+            (Some(20_000), 15_000, true),
+            (Some(20_000), 25_000, false),
+        ] {
+            let options = match limit {
+                Some(limit) => ConnectOptions::default().max_control_frame(limit),
+                None => ConnectOptions::default(),
+            };
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let mut peer = Peer::new(server);
+            let serve = async {
+                peer.expect_protocol_header().await;
+                let filling = FieldTable::new().with(short("filling"), "x".repeat(octets));
+                let start = connection::Start {
+                    version_major: 0,
+                    version_minor: 9,
+                    server_properties: filling,
+                    mechanisms: LongStr::from("PLAIN"),
+                    locales: LongStr::from("en_US"),
+                };
+                peer.send(0, &start).await;
+                if is_open {
+                    peer.expect::<connection::StartOk>().await;
+                    peer.tune(&TUNE).await;
+                    peer.send(0, &connection::OpenOk {}).await;
+                }
+            };
+            let (connection, ()) = tokio::join!(Connection::connect_over(client, &options), serve);
+            assert_eq!(connection.is_ok(), is_open, "{limit:?}, {octets} octets: {connection:?}");
+            if let Ok(connection) = connection {
+                let properties = connection.server_properties();
+                let filling = properties.get("filling").and_then(Value::as_str).unwrap();
+                assert_eq!(filling.len(), octets);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_neither_side_limits_is_told_so() {
+    within(async {
+        let options = ConnectOptions::default().channel_max(0).frame_max(0);
+        let tune = connection::Tune { channel_max: 0, frame_max: 0, heartbeat: 0 };
+        let (connection, _peer) = connected_by(&options, &tune, 1024).await;
+        assert_eq!((connection.channel_max(), connection.frame_max()), (65_535, 0));
+        assert!(connection.heartbeat().is_zero());
+        assert!(connection.server_properties().is_empty());
+        assert!(!connection.has_server_capability("basic.nack"));
     })
     .await;
 }
