@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use amqp091::protocol::tx;
 use proptest::prelude::*;
 
 use super::rules::Rules;
@@ -17,6 +18,12 @@ enum Step {
     Get(usize, bool),
     Consume(usize, u8, bool),
     Cancel(usize),
+    ConsumeNoWait(usize, u8, bool),
+    CancelNoWait(usize),
+    /// Commits, or begins with transactions.
+    Commit(usize),
+    Recover(usize),
+    UpdateSecret,
     Publish(usize, bool, bool, usize),
     CloseChannel(usize),
     ReleaseChannel(usize),
@@ -78,6 +85,12 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (n(), any::<bool>()).prop_map(|(c, no_ack)| Step::Get(c, no_ack)),
         4 => (n(), 0..2u8, any::<bool>()).prop_map(|(c, tag, no_ack)| Step::Consume(c, tag, no_ack)),
         2 => n().prop_map(Step::Cancel),
+        1 => (n(), 0..2u8, any::<bool>())
+            .prop_map(|(c, tag, no_ack)| Step::ConsumeNoWait(c, tag, no_ack)),
+        1 => n().prop_map(Step::CancelNoWait),
+        2 => n().prop_map(Step::Commit),
+        1 => n().prop_map(Step::Recover),
+        1 => Just(Step::UpdateSecret),
         8 => (n(), any::<bool>(), any::<bool>(), 0..6usize)
             .prop_map(|(c, watched, mandatory, size)| Step::Publish(c, watched, mandatory, size)),
         2 => n().prop_map(Step::CloseChannel),
@@ -143,6 +156,7 @@ enum Effect {
     Closed,
     Consuming(ShortStr),
     Cancelled(ShortStr),
+    Committed,
 }
 
 impl Fuzz {
@@ -250,6 +264,41 @@ impl Fuzz {
                 if let Ok(Some(call)) = self.script.core.cancel(channel, key, tag, now) {
                     self.wait(Wait::Call(call));
                 }
+            }
+            Step::ConsumeNoWait(choice, tag, no_ack) => {
+                let Some(channel) = self.channel(choice) else { return };
+                let consume = consume(&format!("t{tag}"), no_ack);
+                let consume = basic::Consume { no_wait: true, ..consume };
+                if let Ok(key) = self.script.core.consume_no_wait(channel, &consume) {
+                    self.consumers.push(Handle { channel, key, tag: consume.consumer_tag, no_ack });
+                    self.wait(Wait::Delivery(key));
+                }
+            }
+            Step::CancelNoWait(choice) => {
+                let Some(of) = choice.checked_rem(self.consumers.len()) else { return };
+                let Handle { channel, key, ref tag, no_ack } = self.consumers[of];
+                let _ = self.script.core.cancel_no_wait(channel, key, (tag, no_ack));
+            }
+            Step::Commit(choice) => {
+                let Some(channel) = self.channel(choice) else { return };
+                let call = match self.script.core.call(channel, &tx::Commit {}, now) {
+                    Err(Error::ChannelMode { .. }) => {
+                        self.script.core.call(channel, &tx::Select {}, now)
+                    }
+                    call => call,
+                };
+                call.into_iter().for_each(|call| self.wait(Wait::Call(call)));
+            }
+            Step::Recover(choice) => {
+                let Some(channel) = self.channel(choice) else { return };
+                let recover = basic::Recover { requeue: true };
+                let call = self.script.core.call(channel, &recover, now);
+                call.into_iter().for_each(|call| self.wait(Wait::Call(call)));
+            }
+            Step::UpdateSecret => {
+                let update = connection::UpdateSecret::default();
+                let call = self.script.core.update_secret(&update, now);
+                call.into_iter().for_each(|call| self.wait(Wait::Call(call)));
             }
             Step::Publish(choice, watched, mandatory, size) => {
                 let Some(channel) = self.channel(choice) else { return };
@@ -413,6 +462,7 @@ impl Fuzz {
             Effect::Cancelled(tag) => {
                 server.tags.remove(&tag);
             }
+            Effect::Committed => self.rules.committed(channel),
         }
         rest.iter().chain([&answer]).for_each(|octets| self.script.feed(octets));
     }
@@ -445,15 +495,23 @@ impl Fuzz {
                     continue;
                 }
                 ToServer::BasicQos(_) => (method_frame(channel, &basic::QosOk {}), Effect::Nothing),
-                ToServer::BasicConsume(consume) => {
-                    let consumer_tag = consume.consumer_tag.clone();
-                    let consume_ok = basic::ConsumeOk { consumer_tag };
-                    let effect = Effect::Consuming(consume.consumer_tag);
-                    (method_frame(channel, &consume_ok), effect)
+                ToServer::BasicConsume(basic::Consume { consumer_tag, no_wait, .. }) => {
+                    let consume_ok = basic::ConsumeOk { consumer_tag: consumer_tag.clone() };
+                    (answer(channel, &consume_ok, no_wait), Effect::Consuming(consumer_tag))
                 }
-                ToServer::BasicCancel(basic::Cancel { consumer_tag, .. }) => {
+                ToServer::BasicCancel(basic::Cancel { consumer_tag, no_wait }) => {
                     let cancel_ok = basic::CancelOk { consumer_tag: consumer_tag.clone() };
-                    (method_frame(channel, &cancel_ok), Effect::Cancelled(consumer_tag))
+                    (answer(channel, &cancel_ok, no_wait), Effect::Cancelled(consumer_tag))
+                }
+                ToServer::TxSelect(_) => (method_frame(channel, &tx::SelectOk {}), Effect::Nothing),
+                ToServer::TxCommit(_) => {
+                    (method_frame(channel, &tx::CommitOk {}), Effect::Committed)
+                }
+                ToServer::BasicRecover(_) => {
+                    (method_frame(channel, &basic::RecoverOk {}), Effect::Nothing)
+                }
+                ToServer::ConnectionUpdateSecret(_) => {
+                    (method_frame(0, &connection::UpdateSecretOk {}), Effect::Nothing)
                 }
                 ToServer::BasicGet(_) => {
                     let got = basic::GetOk { delivery_tag: 1, ..basic::GetOk::default() };
@@ -489,6 +547,11 @@ impl Fuzz {
         self.script.take();
         self.look();
     }
+}
+
+/// An answer; nothing at all where none is wanted.
+fn answer(channel: u16, method: &impl Method, no_wait: bool) -> Vec<u8> {
+    if no_wait { Vec::new() } else { method_frame(channel, method) }
 }
 
 impl Fuzz {

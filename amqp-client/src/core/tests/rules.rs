@@ -19,6 +19,8 @@ struct Wire {
     close_sent: bool,
     close_ok_sent: bool,
     close_ok_said: bool,
+    /// Whether `tx.commit-ok` is due: nothing may be sent meanwhile.
+    committing: bool,
     /// Whether a header is due, and how many octets of body.
     header_due: bool,
     body_due: u64,
@@ -28,6 +30,11 @@ impl Rules {
     /// Notes that the server said `channel.close-ok`.
     pub(super) fn close_ok_said(&mut self, channel: u16) {
         self.channels.entry(channel).or_default().close_ok_said = true;
+    }
+
+    /// Notes that the server said `tx.commit-ok`.
+    pub(super) fn committed(&mut self, channel: u16) {
+        self.channels.entry(channel).or_default().committing = false;
     }
 
     /// Checks the next frame that the client has sent.
@@ -53,6 +60,8 @@ impl Rules {
             return;
         }
         assert!(wire.is_open, "channel {channel} isn't open: {sent:?}");
+        let is_close_ok = matches!(sent, Sent::Method(_, ToServer::ChannelCloseOk(_)));
+        assert!(!wire.committing || is_close_ok, "{sent:?} in the middle of a commit");
         match sent {
             Sent::Header { body_size, .. } => {
                 assert!(wire.header_due, "no header is due on channel {channel}");
@@ -70,6 +79,7 @@ impl Rules {
                 assert!(!inside, "{method:?} inside a content of channel {channel}");
                 match method {
                     ToServer::ChannelCloseOk(_) => wire.close_ok_sent = true,
+                    ToServer::TxCommit(_) => wire.committing = true,
                     ToServer::ChannelClose(_) => {
                         assert!(!wire.close_sent && !wire.close_ok_sent);
                         wire.close_sent = true;
