@@ -40,6 +40,31 @@
 //! strings: `&str` where a method takes them, [`ShortStr`] (`ShortStr::from_static("x-max-length")`) in
 //! [`Properties`] and [`FieldTable`]s.
 //!
+//! RabbitMQ's arguments have setters of their own, with their units and limits; `argument` and
+//! `arguments` take any other. Where the protocol has `no_wait`, so has the builder.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use amqp091_client::{ExchangeType, Overflow, QueueType, StreamOffset};
+//!
+//! # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+//! channel.exchange_declare("events", ExchangeType::Topic).durable(true).await?;
+//! channel
+//!     .queue_declare("orders")
+//!     .queue_type(QueueType::Quorum)
+//!     .delivery_limit(5)
+//!     .max_length(100_000)
+//!     .overflow(Overflow::RejectPublish)
+//!     .dead_letter_exchange("dead")
+//!     .await?;
+//! channel.queue_bind("orders", "events").routing_key("order.*").no_wait().await?;
+//!
+//! let log = channel.queue_declare("log").queue_type(QueueType::Stream);
+//! log.max_age(Duration::from_secs(7 * 86_400)).await?;
+//! let history = channel.consume("log").prefetch(100).stream_offset(StreamOffset::First).await?;
+//! # Ok(()) }
+//! ```
+//!
 //! # Who keeps what alive
 //!
 //! | dropped | what happens |

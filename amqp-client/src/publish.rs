@@ -212,6 +212,12 @@ impl<'a> PublishUnconfirmed<'a> {
     pub fn properties(self, properties: &'a basic::Properties) -> Self {
         Self(self.0.properties(properties))
     }
+
+    /// Asks the server to keep the message over a restart, in queues that are durable themselves:
+    /// delivery mode 2, whatever the properties say.
+    pub fn persistent(self, persistent: bool) -> Self {
+        Self(self.0.persistent(persistent))
+    }
 }
 
 impl<'a> IntoFuture for PublishUnconfirmed<'a> {

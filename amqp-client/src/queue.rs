@@ -66,6 +66,9 @@ request_builder! {
         /// For RabbitMQ: shared by all consumers of the channel instead of for each new consumer on
         /// its own. Deprecated there, and refused by quorum queues.
         global: bool;
+        /// How many octets may be delivered and not yet acknowledged. RabbitMQ doesn't count them: any
+        /// number but 0 makes it close the connection with 540 NOT_IMPLEMENTED.
+        prefetch_size: u32;
     }
 }
 

@@ -25,6 +25,8 @@ mod connecting;
 mod consuming;
 #[path = "scripted/heartbeats.rs"]
 mod heartbeats;
+#[path = "scripted/methods.rs"]
+mod methods;
 #[path = "scripted/peer.rs"]
 mod peer;
 #[path = "scripted/robot.rs"]

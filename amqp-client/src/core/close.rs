@@ -207,7 +207,6 @@ impl Core {
         if let Some(Carrier::Get { call, .. }) = &channel.carrier {
             self.calls.finish(*call, Err(error.clone()), &mut self.wakes);
         }
-        channel.recovering = 0;
         for due in std::mem::take(&mut channel.due) {
             self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
         }
