@@ -107,6 +107,9 @@ impl Channel {
     /// handed out before, or wait in a [`Consumer`](crate::Consumer), will be seen twice; settling one
     /// of them now does nothing.
     ///
+    /// Not for a channel that holds messages of a stream: RabbitMQ 3.10 fails over them with 541
+    /// INTERNAL_ERROR, and closes the connection.
+    ///
     /// Without `requeue` the same consumers were to get them again, which the specification leaves
     /// unclear: RabbitMQ closes the connection over it with 540 NOT_IMPLEMENTED.
     pub fn recover(&self, requeue: bool) -> Call<basic::Recover> {

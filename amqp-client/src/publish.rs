@@ -144,6 +144,15 @@ impl<'a> Publish<'a> {
         }
         self
     }
+
+    /// Asks the server to return the message unless a consumer can have it at once. RabbitMQ knows no
+    /// such thing since 3.0: it closes the connection with 540 NOT_IMPLEMENTED.
+    pub fn immediate(mut self, immediate: bool) -> Self {
+        if let Ok(message) = &mut self.message {
+            message.method.immediate = immediate;
+        }
+        self
+    }
 }
 
 impl<'a> IntoFuture for Publish<'a> {

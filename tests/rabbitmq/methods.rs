@@ -1,6 +1,6 @@
 //! Methods that few programs need: flow, recover, update-secret, and settling several at once.
 
-use amqp091_client::{Channel, Delivery, ReplyCode};
+use amqp091_client::{Channel, Delivery, Outcome, ReplyCode};
 
 use crate::broker::{connect, eventually, open, queue, ready, server_error, within};
 
@@ -200,6 +200,24 @@ async fn another_task_cancels_a_consumer() {
             (declared.consumer_count == 0).then_some(true)
         });
         assert!(none.await);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn publishing_immediately_and_counting_octets_are_not_implemented() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let Outcome::Unknown(error) =
+            channel.publish("", "q", "m").immediate(true).await.unwrap().await
+        else {
+            panic!("the server took it")
+        };
+        assert_eq!(server_error(&error), (540, Some("basic.publish"), false));
+        let (_connection, channel) = open().await;
+        let error = channel.qos(1).prefetch_size(1000).await.unwrap_err();
+        assert_eq!(server_error(&error), (540, Some("basic.qos"), false));
     })
     .await;
 }

@@ -44,7 +44,7 @@ pub(crate) struct Channel {
     /// In transaction mode: `settled_through` as it was at the last commit.
     pub(crate) tx: Option<u64>,
     /// What waits for `tx.commit-ok`, while that is due.
-    pub(crate) hold: Option<Hold>,
+    pub(crate) hold: Option<Box<Hold>>,
     /// Whether the handle is dropped: the state goes with the channel.
     pub(crate) released: bool,
 }

@@ -57,7 +57,7 @@ impl Channel {
                 self.tx = Some(self.settled_through);
                 match &mut self.hold {
                     Some(hold) => hold.waiting.push_back(hold.open.split()),
-                    none => *none = Some(Hold::default()),
+                    none => *none = Some(Box::default()),
                 }
             }
             tx::Rollback::ID => {

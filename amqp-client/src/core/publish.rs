@@ -96,7 +96,7 @@ impl Core {
         let Some(confirms) = &mut channel.confirms else { return Ok(Some(None)) };
         let place = if message.watched {
             let place = confirms.push();
-            if message.method.mandatory {
+            if message.method.mandatory || message.method.immediate {
                 let basic::Publish { exchange, routing_key, .. } = message.method.clone();
                 confirms.mandatory(place, exchange, routing_key, Fingerprint::of(body));
             }

@@ -188,3 +188,15 @@ fn thousands_of_returns_before_any_confirm_take_no_longer_each() {
     script.ack(1, 5_000, true);
     assert_eq!(script.outcomes(channel, &places), "R".repeat(5_000));
 }
+
+#[test]
+fn an_immediate_message_that_came_back_is_returned_too() {
+    let mut script = Script::open();
+    let channel = script.channel();
+    let mut message = message("q", b"now");
+    message.method.immediate = true;
+    let place = script.try_publish(channel, &message).expect("no wait").expect("a place");
+    script.give_back(1, "q", b"now");
+    script.ack(1, 1, false);
+    assert_eq!(script.outcomes(channel, &[place]), "R");
+}
