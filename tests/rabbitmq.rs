@@ -17,6 +17,8 @@ mod arguments;
 mod bodies;
 #[path = "rabbitmq/broker.rs"]
 mod broker;
+#[path = "../amqp-client/tests/tls/certificates.rs"]
+mod certificates;
 #[path = "rabbitmq/channels.rs"]
 mod channels;
 #[path = "rabbitmq/closing.rs"]
@@ -39,5 +41,9 @@ mod no_wait;
 mod properties;
 #[path = "rabbitmq/queues.rs"]
 mod queues;
+#[path = "rabbitmq/tls.rs"]
+mod tls;
+#[path = "rabbitmq/tls_node.rs"]
+mod tls_node;
 #[path = "rabbitmq/transactions.rs"]
 mod transactions;

@@ -7,17 +7,17 @@ use std::time::Duration;
 use amqp091::protocol::connection;
 use amqp091::types::{FieldTable, LongStr, ShortStr, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::call::{ConnectionCall, PendingCall};
 use crate::channel::Channel;
 use crate::core::{Core, WaiterKey};
 use crate::driver::Driver;
-use crate::error::{CloseReason, ConnectError, Error, Stage};
+use crate::error::{CloseReason, Error};
 use crate::options::ConnectOptions;
 use crate::publish::argument;
 use crate::shared::{ChannelHandle, ConnectionHandle, Shared, now};
+use crate::transport::Transport;
 
 /// A connection to a server. Clones are the same connection, for as many tasks as you like.
 ///
@@ -30,7 +30,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to the server that a URI names: `amqp://user:password@host:port/vhost`.
+    /// Connects to the server that a URI names: `amqp://user:password@host:port/vhost`, or `amqps://`
+    /// for TLS. [`ConnectOptions::from_uri`] says all that it may hold.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), amqp091_client::Error> {
@@ -56,26 +57,23 @@ impl Connection {
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
         options.check()?;
         let deadline = Instant::now() + options.connect_timeout;
-        let connecting = TcpStream::connect((options.host.as_str(), options.port));
-        let socket = match timeout_at(deadline, connecting).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(source)) => {
-                let address = options.address();
-                return Err(ConnectError::Tcp { address, source: Arc::new(source) }.into());
-            }
-            Err(_) => {
-                let after = options.connect_timeout;
-                return Err(ConnectError::Timeout { stage: Stage::Tcp, after }.into());
-            }
-        };
-        // Frames are gathered before they are written: waiting for more would only delay them.
-        // Without it the connection works too.
-        let _ = socket.set_nodelay(true);
-        Self::handshake(socket, options, deadline).await
+        let transport = Transport::dial(options, deadline).await?;
+        Self::handshake(transport, options, deadline).await
     }
 
-    /// Connects over a transport of your own, such as an in-memory pipe; the options' host and port
-    /// aren't used.
+    /// Connects over a transport of your own: a tunnel, a Unix socket, a pipe in memory. The options'
+    /// host and port aren't used, but that TLS, if the options have it, is spoken inside the transport
+    /// and checks the server's certificate against the host. For TLS of your own, give options without.
+    ///
+    /// ```
+    /// # use amqp091_client::{ConnectOptions, Connection};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[cfg(unix)] {
+    /// let socket = tokio::net::UnixStream::connect("/run/broker.sock").await?;
+    /// let connection = Connection::connect_over(socket, &ConnectOptions::default()).await?;
+    /// # }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -85,11 +83,13 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         options.check()?;
-        Self::handshake(transport, options, Instant::now() + options.connect_timeout).await
+        let deadline = Instant::now() + options.connect_timeout;
+        let transport = Transport::over(transport, options, deadline).await?;
+        Self::handshake(transport, options, deadline).await
     }
 
     async fn handshake<S>(
-        transport: S,
+        transport: Transport<S>,
         options: &ConnectOptions,
         deadline: Instant,
     ) -> Result<Self, Error>
@@ -100,7 +100,10 @@ impl Connection {
         let connection =
             Self { handle: Arc::new(ConnectionHandle { shared: Arc::clone(&shared) }) };
         tokio::spawn(Driver::new(Arc::clone(&shared), transport));
-        poll_fn(|cx| shared.with(|core| core.poll_open(cx))).await?;
+        let opened = poll_fn(|cx| shared.with(|core| core.poll_open(cx))).await;
+        #[cfg(feature = "tls")]
+        let opened = opened.map_err(|error| crate::transport::explain(error, options));
+        opened?;
         Ok(connection)
     }
 

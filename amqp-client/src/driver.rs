@@ -87,9 +87,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.write_error = write_error;
             }
-            Err(error) => self.shared.drive(&mut self.wakes, |core| {
-                core.lose(CloseReason::Io(write_error.unwrap_or(error).into()));
-            }),
+            Err(error) => {
+                // What the server says by TLS tells more than that it listens no longer.
+                let error = match write_error {
+                    Some(earlier) if error.kind() != io::ErrorKind::InvalidData => earlier,
+                    _ => error,
+                };
+                self.shared.drive(&mut self.wakes, |core| core.lose(CloseReason::Io(error.into())));
+            }
         }
         Poll::Ready(())
     }

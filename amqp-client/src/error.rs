@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::mode::ChannelMode;
 use crate::publish::PublishError;
+use crate::tls::TlsError;
 use crate::uri::UriError;
 
 /// Any failure of this crate.
@@ -140,10 +141,15 @@ impl Error {
             }
             Self::Uri(_)
             | Self::Option { .. }
+            | Self::Connect(ConnectError::Sasl { .. })
             | Self::Argument { .. }
             | Self::Encode(_)
             | Self::FrameTooLarge { .. }
             | Self::ChannelMode { .. } => Initiator::User,
+            Self::Connect(ConnectError::Tls { source, .. }) if source.is_local() => Initiator::User,
+            Self::Connect(ConnectError::Tls { source: TlsError::Alert { .. }, .. }) => {
+                Initiator::Server
+            }
             Self::Publish(error) => match &**error {
                 PublishError::Unknown(error) => error.initiator(),
                 PublishError::Returned(_) | PublishError::Nacked => Initiator::Server,
@@ -182,6 +188,14 @@ pub enum ConnectError {
         /// What the operating system says.
         source: Arc<io::Error>,
     },
+    /// No TLS session, so nothing of the login was sent.
+    #[error("no TLS with {address}: {source}")]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// Why.
+        source: TlsError,
+    },
     /// The attempt took too long.
     #[error("no connection within {} ms: no answer while waiting for {stage}", after.as_millis())]
     Timeout {
@@ -205,7 +219,7 @@ pub enum ConnectError {
         source: Arc<io::Error>,
     },
     /// The port answers in TLS.
-    #[error("the port speaks TLS, not plain AMQP: the usual plain port is 5672")]
+    #[error("the port speaks TLS, not plain AMQP: use amqps:// (the usual plain port is 5672)")]
     TlsPort,
     /// The peer speaks something else.
     #[error("the peer doesn't speak AMQP: it began with \"{}\"", found.escape_ascii())]
@@ -231,7 +245,15 @@ pub enum ConnectError {
     #[error("the server sent a SASL challenge, which {mechanism} doesn't have")]
     Challenge {
         /// The mechanism in use.
-        mechanism: &'static str,
+        mechanism: String,
+    },
+    /// The SASL mechanism, one of the program's own, ended the attempt.
+    #[error("no login by the SASL mechanism {mechanism}: {problem}")]
+    Sasl {
+        /// The mechanism in use.
+        mechanism: String,
+        /// Why, in the mechanism's words.
+        problem: String,
     },
     /// The server refused: wrong user or password (403), unknown or forbidden virtual host (530),
     /// or another reason that it gives.
@@ -272,6 +294,8 @@ pub enum ConnectError {
 pub enum Stage {
     /// The TCP connection.
     Tcp,
+    /// The TLS session.
+    Tls,
     /// `connection.start`, the server's greeting.
     Start,
     /// `connection.tune`, which tells that the login was accepted.
@@ -286,13 +310,13 @@ impl Stage {
             Self::Tune => " (servers do so for a login that they don't like)",
             Self::OpenOk => " (servers do so for tuning values that they don't like)",
             Self::Start => " (a port that speaks TLS, or no AMQP at all, may do so)",
-            Self::Tcp => "",
+            Self::Tcp | Self::Tls => "",
         }
     }
 
     const fn refused(self) -> &'static str {
         match self {
-            Self::Tcp | Self::Start => "connection",
+            Self::Tcp | Self::Tls | Self::Start => "connection",
             Self::Tune => "login",
             Self::OpenOk => "virtual host",
         }
@@ -303,6 +327,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp => "the TCP connection",
+            Self::Tls => "the TLS handshake",
             Self::Start => "the server's greeting (connection.start)",
             Self::Tune => "the answer to the login (connection.tune)",
             Self::OpenOk => "the virtual host (connection.open-ok)",

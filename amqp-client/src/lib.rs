@@ -31,6 +31,18 @@
 //! - **Backpressure.** Publishing waits while the socket takes no more or the server has blocked it; a
 //!   slow consumer makes the server wait, by its prefetch or by the socket.
 //!
+//! # TLS
+//!
+//! `amqps://`, or [`ConnectOptions::tls`] with a CA, a client certificate or a name of your own, speaks
+//! TLS by rustls and checks the server's certificate.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls-ring` (default) | TLS with the cryptography of ring, which builds fast; needs a C compiler |
+//! | `tls-aws-lc` | TLS with that of aws-lc-rs, which has post-quantum key exchange |
+//! | `tls` | TLS with the `CryptoProvider` that the program has installed as its process's default, which also goes before the other two |
+//! | none of them | no TLS: options that want it are an error |
+//!
 //! # Builders
 //!
 //! Methods with many arguments return a builder: set what is to be set, then `.await` it. A builder
@@ -96,7 +108,10 @@ mod options;
 mod publish;
 mod queue;
 mod request;
+mod sasl;
 mod shared;
+mod tls;
+mod transport;
 mod uri;
 
 /// The protocol crate: methods, properties, wire types.
@@ -104,6 +119,9 @@ pub use amqp091;
 pub use amqp091::protocol::ReplyCode;
 pub use amqp091::protocol::basic::Properties;
 pub use amqp091::types::{FieldTable, ShortStr, Value};
+/// The TLS library, in the version that [`TlsOptions::rustls_config`] takes.
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 pub use crate::arguments::{
     DeadLetterStrategy, ExchangeType, HeadersMatch, LeaderLocator, Overflow, QueueType,
@@ -119,10 +137,12 @@ pub use crate::error::{
 };
 pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 pub use crate::mode::{ChannelMode, ConfirmSelect};
-pub use crate::options::{ConnectOptions, Mechanism};
+pub use crate::options::ConnectOptions;
 pub use crate::publish::{
     Body, Confirm, Outcome, Publish, PublishError, PublishUnconfirmed, Publishing,
     PublishingUnconfirmed, Returned,
 };
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
+pub use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};
+pub use crate::tls::{TlsError, TlsOptions};
 pub use crate::uri::UriError;

@@ -3,13 +3,19 @@
 use std::{fmt, time::Duration};
 
 use amqp091::frame::FrameLimits;
+use amqp091::protocol::constants;
 use amqp091::types::{FieldTable, ShortStr, Value};
 
 use crate::error::Error;
+use crate::sasl::{Login, Mechanism};
+use crate::tls::TlsOptions;
 use crate::uri::Uri;
 
 /// Longer timeouts are taken as this one, so that no deadline is beyond what a clock can tell.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// IANA's `amqps`.
+const TLS_PORT: u16 = 5671;
 
 /// Everything a connection is opened with; the default is the local broker as guest.
 ///
@@ -26,7 +32,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) port: Option<u16>,
+    pub(crate) tls: Option<TlsOptions>,
     pub(crate) virtual_host: String,
     pub(crate) user: String,
     pub(crate) password: Secret,
@@ -44,26 +51,6 @@ pub struct ConnectOptions {
     pub(crate) max_control_frame: Option<u32>,
     pub(crate) output_limit: usize,
     pub(crate) delivery_limit: usize,
-}
-
-/// A SASL mechanism: how the login is sent.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Mechanism {
-    /// User and password in one string (RFC 4616).
-    Plain,
-    /// User and password in a field table: an older form that RabbitMQ still offers.
-    AmqPlain,
-}
-
-impl Mechanism {
-    /// Its name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::AmqPlain => "AMQPLAIN",
-        }
-    }
 }
 
 /// A string that Debug doesn't show.
@@ -86,7 +73,8 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             host: "localhost".to_owned(),
-            port: amqp091::protocol::constants::PORT,
+            port: None,
+            tls: None,
             virtual_host: "/".to_owned(),
             user: "guest".to_owned(),
             password: Secret("guest".to_owned()),
@@ -111,8 +99,24 @@ impl Default for ConnectOptions {
 impl ConnectOptions {
     /// The options that a URI gives: `amqp://user:password@host:port/vhost?heartbeat=10`, every part
     /// but the scheme optional, percent-encoded where need be (the virtual host `/` is `%2f`).
-    /// Query parameters: `heartbeat` (seconds), `connection_timeout` (milliseconds), `channel_max`,
-    /// `frame_max` (octets).
+    /// `amqps://` is the same over TLS, on port 5671 if there is none in it.
+    ///
+    /// Query parameters, RabbitMQ's and one more:
+    ///
+    /// | parameter | meaning |
+    /// |---|---|
+    /// | `heartbeat` | [`heartbeat`](Self::heartbeat), seconds |
+    /// | `connection_timeout` | [`connect_timeout`](Self::connect_timeout), milliseconds |
+    /// | `channel_max`, `frame_max` | [`channel_max`](Self::channel_max), [`frame_max`](Self::frame_max) |
+    /// | `auth_mechanism` | `plain`, `amqplain`, `external` or `anonymous`, in any case; several are [tried in turn](Self::mechanisms) |
+    /// | `connection_name` | [`connection_name`](Self::connection_name) |
+    /// | `cacertfile` | [`TlsOptions::ca_file`] |
+    /// | `certfile`, `keyfile` | [`TlsOptions::client_certificate_files`]; without `keyfile`, the one file holds both |
+    /// | `verify` | `verify_peer` (the default), or `verify_none`: [`TlsOptions::danger_accept_invalid_certificates`] |
+    /// | `server_name_indication` | [`TlsOptions::server_name`]; `disable` is [`TlsOptions::without_sni`] |
+    ///
+    /// The last four are for `amqps://` alone. Unknown ones, and any but `auth_mechanism` given twice,
+    /// are errors: a misspelt `verify` is not to go unseen.
     ///
     /// # Errors
     ///
@@ -122,7 +126,13 @@ impl ConnectOptions {
         let defaults = Self::default();
         Ok(Self {
             host: uri.host.unwrap_or(defaults.host),
-            port: uri.port.unwrap_or(defaults.port),
+            port: uri.port,
+            tls: uri.tls,
+            connection_name: uri.connection_name,
+            mechanisms: match uri.mechanisms {
+                mechanisms if mechanisms.is_empty() => defaults.mechanisms,
+                mechanisms => mechanisms,
+            },
             virtual_host: uri.virtual_host.unwrap_or(defaults.virtual_host),
             user: uri.user.filter(|user| !user.is_empty()).unwrap_or(defaults.user),
             password: uri
@@ -144,10 +154,19 @@ impl ConnectOptions {
         self
     }
 
-    /// The server's port. Default: 5672.
+    /// The server's port. Default: 5672, and 5671 with TLS.
     #[must_use]
     pub const fn port(mut self, port: u16) -> Self {
-        self.port = port;
+        self.port = Some(port);
+        self
+    }
+
+    /// Speaks TLS with the server, or doesn't (`None`). Default: not, but for `amqps://`.
+    ///
+    /// Without one of this crate's TLS features, connecting with it is an error.
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<Option<TlsOptions>>) -> Self {
+        self.tls = tls.into();
         self
     }
 
@@ -279,6 +298,17 @@ impl ConnectOptions {
         self
     }
 
+    pub(crate) fn port_in_use(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            Some(_) => TLS_PORT,
+            None => constants::PORT,
+        })
+    }
+
+    pub(crate) fn login(&self) -> Login<'_> {
+        Login { user: &self.user, password: self.password.expose() }
+    }
+
     /// The limits to read frames by, where `limits` follow from `frame_max`.
     pub(crate) fn frame_limits(&self, limits: FrameLimits, frame_max: u32) -> FrameLimits {
         match self.max_control_frame {
@@ -289,11 +319,8 @@ impl ConnectOptions {
 
     /// Host and port, as people write them.
     pub(crate) fn address(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        let (host, port) = (&self.host, self.port_in_use());
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// Finds what no connection could be opened with, before anything is sent.
@@ -306,8 +333,18 @@ impl ConnectOptions {
         if self.heartbeat.subsec_nanos() != 0 || self.heartbeat.as_secs() > u16::MAX.into() {
             return wrong("heartbeat", "must be whole seconds, at most 65535");
         }
+        if self.tls.is_some() && !cfg!(feature = "tls") {
+            return wrong(
+                "tls",
+                "this build has no TLS: enable the feature tls-ring of amqp091-client",
+            );
+        }
         if self.mechanisms.is_empty() {
             return wrong("mechanisms", "must name at least one");
+        }
+        let is_name = |name: &str| (1..=ShortStr::MAX_LEN).contains(&name.len());
+        if self.mechanisms.iter().map(Mechanism::name).any(|name| !is_name(name)) {
+            return wrong("mechanisms", "must have names of 1 to 255 octets");
         }
         if self.user.contains('\0') || self.password.expose().contains('\0') {
             return wrong("credentials", "must not contain NUL");

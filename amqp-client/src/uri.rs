@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::sasl::Mechanism;
+use crate::tls::TlsOptions;
+
 /// What a URI says; what it leaves out is `None`.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Debug, Default)]
 pub(crate) struct Uri {
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
@@ -21,21 +24,37 @@ pub(crate) struct Uri {
     pub(crate) connection_timeout: Option<Duration>,
     pub(crate) channel_max: Option<u16>,
     pub(crate) frame_max: Option<u32>,
+    pub(crate) connection_name: Option<String>,
+    pub(crate) mechanisms: Vec<Mechanism>,
+    /// With `amqps://`.
+    pub(crate) tls: Option<TlsOptions>,
 }
+
+/// Query parameters: RabbitMQ's, and `connection_name`.
+const PARAMETERS: [&str; 11] = [
+    "heartbeat",
+    "connection_timeout",
+    "channel_max",
+    "frame_max",
+    "auth_mechanism",
+    "connection_name",
+    "cacertfile",
+    "certfile",
+    "keyfile",
+    "verify",
+    "server_name_indication",
+];
 
 /// A URI that can't be understood. None of these holds the URI itself: it has a password in it.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum UriError {
-    /// It doesn't begin with `amqp://`.
-    #[error("AMQP URI: the scheme isn't amqp://")]
+    /// It begins with neither `amqp://` nor `amqps://`.
+    #[error("AMQP URI: the scheme is neither amqp:// nor amqps://")]
     Scheme,
     /// A `/` or `?` stands in the user or password as it is.
     #[error("AMQP URI: '/', '?' and '@' in user and password are written %2f, %3f and %40")]
     Credentials,
-    /// It begins with `amqps://`.
-    #[error("AMQP URI: amqps:// (TLS) is not supported yet, only amqp://")]
-    Tls,
     /// A `%` isn't followed by two hexadecimal digits, or what it stands for isn't UTF-8.
     #[error("AMQP URI: bad percent-encoding in the {part}")]
     PercentEncoding {
@@ -55,15 +74,29 @@ pub enum UriError {
     #[error("AMQP URI: the virtual host holds a '/': write it as %2f")]
     Path,
     /// A query parameter that this client doesn't know.
-    #[error(
-        "AMQP URI: unknown query parameter {name:?}, expected one of heartbeat, connection_timeout, \
-         channel_max, frame_max"
-    )]
+    #[error("AMQP URI: unknown query parameter {name:?}, expected one of {}", PARAMETERS.join(", "))]
     UnknownParameter {
         /// Its name.
         name: String,
     },
-    /// A query parameter whose value isn't a number in its range.
+    /// A query parameter of TLS in a URI without.
+    #[error(
+        "AMQP URI: the query parameter {name} is for TLS: it needs amqps:// in the place of amqp://"
+    )]
+    OnlyForTls {
+        /// Its name.
+        name: &'static str,
+    },
+    /// `keyfile` without `certfile`.
+    #[error("AMQP URI: the query parameter keyfile needs certfile beside it")]
+    KeyWithoutCertificate,
+    /// A query parameter that is given twice.
+    #[error("AMQP URI: the query parameter {name} is given twice")]
+    Twice {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A query parameter whose value isn't one that it may have.
     #[error("AMQP URI: the query parameter {name} is {found:?}, expected {expected}")]
     Parameter {
         /// Its name.
@@ -78,12 +111,11 @@ pub enum UriError {
 impl Uri {
     pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        if scheme.eq_ignore_ascii_case("amqps") {
-            return Err(UriError::Tls);
-        }
-        if !scheme.eq_ignore_ascii_case("amqp") {
-            return Err(UriError::Scheme);
-        }
+        let tls = match () {
+            () if scheme.eq_ignore_ascii_case("amqp") => None,
+            () if scheme.eq_ignore_ascii_case("amqps") => Some(TlsOptions::new()),
+            () => return Err(UriError::Scheme),
+        };
         // Before any part is taken for what it isn't, and shown.
         if rest.find(['/', '?']).is_some_and(|end| rest[end..].contains('@')) {
             return Err(UriError::Credentials);
@@ -93,7 +125,7 @@ impl Uri {
             Some((authority, path)) => (authority, Some(path)),
             None => (rest, None),
         };
-        let mut uri = Self::default();
+        let mut uri = Self { tls, ..Self::default() };
         let address = match authority.rsplit_once('@') {
             Some((login, address)) => {
                 let (user, password) = match login.split_once(':') {
@@ -115,14 +147,52 @@ impl Uri {
             }
             uri.virtual_host = Some(decode(path, "virtual host")?);
         }
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            uri.parameter(name, value)?;
-        }
+        uri.query(query)?;
         Ok(uri)
     }
 
-    fn parameter(&mut self, name: &str, value: &str) -> Result<(), UriError> {
+    fn query(&mut self, query: &str) -> Result<(), UriError> {
+        let mut seen = Vec::new();
+        // A key may come before its certificate.
+        let mut files = (None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(name) = PARAMETERS.into_iter().find(|&known| known == name) else {
+                return Err(UriError::UnknownParameter { name: name.to_owned() });
+            };
+            if name != "auth_mechanism" && seen.contains(&name) {
+                return Err(UriError::Twice { name });
+            }
+            seen.push(name);
+            let value = decode(value, name)?;
+            match name {
+                "certfile" => files.0 = Some(value),
+                "keyfile" => files.1 = Some(value),
+                _ => {
+                    self.parameter(name, value)?;
+                    continue;
+                }
+            }
+            self.secured(name)?;
+        }
+        match files {
+            (Some(certificate), key) => {
+                // As in Erlang: one file may hold both.
+                let key = key.unwrap_or_else(|| certificate.clone());
+                let tls = self.secured("certfile")?;
+                *tls = std::mem::take(tls).client_certificate_files(certificate, key);
+                Ok(())
+            }
+            (None, Some(_)) => Err(UriError::KeyWithoutCertificate),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn secured(&mut self, name: &'static str) -> Result<&mut TlsOptions, UriError> {
+        self.tls.as_mut().ok_or(UriError::OnlyForTls { name })
+    }
+
+    fn parameter(&mut self, name: &'static str, value: String) -> Result<(), UriError> {
         fn number<T: std::str::FromStr>(
             name: &'static str,
             value: &str,
@@ -136,22 +206,46 @@ impl Uri {
         }
         match name {
             "heartbeat" => {
-                let seconds: u16 = number("heartbeat", value, "seconds from 0 to 65535")?;
+                let seconds: u16 = number(name, &value, "seconds from 0 to 65535")?;
                 self.heartbeat = Some(Duration::from_secs(seconds.into()));
             }
             "connection_timeout" => {
                 let expected = "milliseconds from 1 to 4294967295";
-                let milliseconds: u32 = number("connection_timeout", value, expected)?;
+                let milliseconds: u32 = number(name, &value, expected)?;
                 self.connection_timeout = Some(Duration::from_millis(milliseconds.into()));
             }
             "channel_max" => {
-                self.channel_max = Some(number("channel_max", value, "a number from 0 to 65535")?);
+                self.channel_max = Some(number(name, &value, "a number from 0 to 65535")?);
             }
             "frame_max" => {
                 let expected = "octets: 0, or from 4096 to 4294967295";
-                self.frame_max = Some(number("frame_max", value, expected)?);
+                self.frame_max = Some(number(name, &value, expected)?);
             }
-            _ => return Err(UriError::UnknownParameter { name: name.to_owned() }),
+            "auth_mechanism" => {
+                let mechanism = Mechanism::built_in(&value).ok_or(UriError::Parameter {
+                    name,
+                    found: value,
+                    expected: "plain, amqplain, external or anonymous",
+                })?;
+                self.mechanisms.push(mechanism);
+            }
+            "connection_name" => self.connection_name = Some(value),
+            _ => {
+                let tls = self.secured(name)?;
+                let options = std::mem::take(tls);
+                *tls = match (name, &*value) {
+                    ("cacertfile", _) => options.ca_file(value),
+                    ("verify", "verify_peer") => options,
+                    ("verify", "verify_none") => options.danger_accept_invalid_certificates(),
+                    ("verify", _) => {
+                        let expected = "verify_peer or verify_none";
+                        return Err(UriError::Parameter { name, found: value, expected });
+                    }
+                    // As in Erlang.
+                    (_, "disable") => options.without_sni(),
+                    _ => options.server_name(value),
+                };
+            }
         }
         Ok(())
     }
@@ -252,10 +346,47 @@ mod tests {
     }
 
     #[test]
+    fn query_parameters_of_logins_and_names() {
+        let uri = "amqp://h?auth_mechanism=external&connection_name=my%20app&auth_mechanism=PLAIN";
+        let uri = Uri::parse(uri).unwrap();
+        let names: Vec<_> = uri.mechanisms.iter().map(Mechanism::name).collect();
+        assert_eq!(names, ["EXTERNAL", "PLAIN"]);
+        assert_eq!(uri.connection_name.as_deref(), Some("my app"));
+        assert!(uri.tls.is_none());
+    }
+
+    #[test]
+    fn query_parameters_of_tls() {
+        let shown = |text: &str| format!("{:?}", Uri::parse(text).unwrap().tls.unwrap());
+        let plain = shown("amqps://h");
+        assert_eq!(plain, format!("{:?}", TlsOptions::new()));
+        assert_eq!(shown("amqps://h?verify=verify_peer"), plain);
+        let files = TlsOptions::new().ca_file("/a b/ca.pem").server_name("broker");
+        for (text, expected) in [
+            (
+                "amqps://h/v?keyfile=/k.pem&cacertfile=/a%20b/ca.pem&certfile=/c.pem\
+                 &server_name_indication=broker",
+                files.client_certificate_files("/c.pem", "/k.pem"),
+            ),
+            (
+                "AMQPS://h?certfile=/both.pem",
+                TlsOptions::new().client_certificate_files("/both.pem", "/both.pem"),
+            ),
+            ("amqps://h?server_name_indication=disable", TlsOptions::new().without_sni()),
+            (
+                "amqps://h?verify=verify_none",
+                TlsOptions::new().danger_accept_invalid_certificates(),
+            ),
+        ] {
+            assert_eq!(shown(text), format!("{expected:?}"), "{text}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_and_hold_no_password() {
         for (text, expected) in [
-            ("http://h", "AMQP URI: the scheme isn't amqp://"),
-            ("u:secret@h", "AMQP URI: the scheme isn't amqp://"),
+            ("http://h", "AMQP URI: the scheme is neither amqp:// nor amqps://"),
+            ("u:secret@h", "AMQP URI: the scheme is neither amqp:// nor amqps://"),
             (
                 "amqp://u:sec/ret@h",
                 "AMQP URI: '/', '?' and '@' in user and password are written %2f, %3f and %40",
@@ -264,7 +395,6 @@ mod tests {
                 "amqp://u:sec?ret@h",
                 "AMQP URI: '/', '?' and '@' in user and password are written %2f, %3f and %40",
             ),
-            ("amqps://h", "AMQP URI: amqps:// (TLS) is not supported yet, only amqp://"),
             ("amqp://u:sec%ret@h", "AMQP URI: bad percent-encoding in the password"),
             ("amqp://h:0", "AMQP URI: the port is \"0\", expected a number from 1 to 65535"),
             ("amqp://h:x", "AMQP URI: the port is \"x\", expected a number from 1 to 65535"),
@@ -277,7 +407,45 @@ mod tests {
             (
                 "amqp://h?x",
                 "AMQP URI: unknown query parameter \"x\", expected one of heartbeat, \
-                 connection_timeout, channel_max, frame_max",
+                 connection_timeout, channel_max, frame_max, auth_mechanism, connection_name, \
+                 cacertfile, certfile, keyfile, verify, server_name_indication",
+            ),
+            (
+                "amqps://h?Verify=verify_none",
+                "AMQP URI: unknown query parameter \"Verify\", expected one of heartbeat, \
+                 connection_timeout, channel_max, frame_max, auth_mechanism, connection_name, \
+                 cacertfile, certfile, keyfile, verify, server_name_indication",
+            ),
+            (
+                "amqp://h?cacertfile=/ca.pem",
+                "AMQP URI: the query parameter cacertfile is for TLS: it needs amqps:// in the place \
+                 of amqp://",
+            ),
+            (
+                "amqp://h?certfile=/c.pem",
+                "AMQP URI: the query parameter certfile is for TLS: it needs amqps:// in the place of \
+                 amqp://",
+            ),
+            (
+                "amqps://h?keyfile=/k",
+                "AMQP URI: the query parameter keyfile needs certfile beside it",
+            ),
+            (
+                "amqps://h?verify=none",
+                "AMQP URI: the query parameter verify is \"none\", expected verify_peer or verify_none",
+            ),
+            (
+                "amqps://h?verify=verify_none&verify=verify_peer",
+                "AMQP URI: the query parameter verify is given twice",
+            ),
+            (
+                "amqp://h?auth_mechanism=gssapi",
+                "AMQP URI: the query parameter auth_mechanism is \"gssapi\", expected plain, amqplain, \
+                 external or anonymous",
+            ),
+            (
+                "amqp://h?connection_name=%f",
+                "AMQP URI: bad percent-encoding in the connection_name",
             ),
         ] {
             assert_eq!(Uri::parse(text).unwrap_err().to_string(), expected, "{text}");

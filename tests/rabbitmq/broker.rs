@@ -75,11 +75,20 @@ pub(crate) fn server_error(error: &Error) -> (u16, Option<&'static str>, bool) {
 /// `rabbitmqctl` on the broker: the one of `scripts/test`, else the one that `scripts/rabbitmq` starts
 /// without more.
 pub(crate) async fn ctl(arguments: &[&str]) {
-    let script = env::var("AMQP091_TEST_RABBITMQ")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq").to_owned());
-    let mut command = Command::new(script);
-    if let Ok(dir) = env::var("AMQP091_TEST_RABBITMQ_DIR") {
-        command.args(["--dir", &dir]);
+    ctl_in(env::var("AMQP091_TEST_RABBITMQ_DIR").ok().as_deref(), arguments).await;
+}
+
+/// The script that starts and controls brokers.
+pub(crate) fn script() -> String {
+    env::var("AMQP091_TEST_RABBITMQ")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq").to_owned())
+}
+
+/// `rabbitmqctl` on the broker of this folder.
+pub(crate) async fn ctl_in(dir: Option<&str>, arguments: &[&str]) {
+    let mut command = Command::new(script());
+    if let Some(dir) = dir {
+        command.args(["--dir", dir]);
     }
     command.arg("ctl").args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use amqp091::protocol::{ToClient, connection, constants};
 use amqp091::protocol_header::ProtocolHeader;
-use amqp091::types::{FieldTable, LongStr, Method, ShortStr, Value, Writer};
+use amqp091::types::{FieldTable, LongStr, Method, ShortStr, Value};
 use amqp091::{encode, frame::FrameError};
 use bytes::BytesMut;
 
 use crate::error::{ConnectError, ServerClose, Stage, Violation};
-use crate::options::{ConnectOptions, Mechanism};
+use crate::options::ConnectOptions;
+use crate::sasl::{Exchange, Mechanism, NoResponse};
 
 /// Capabilities that this client announces; RabbitMQ uses what follows from each only then.
 const CAPABILITIES: [&str; 6] = [
@@ -44,7 +45,8 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Handshake {
     stage: Stage,
-    mechanism: Mechanism,
+    /// The login, once a mechanism is chosen.
+    login: Option<Exchange>,
     server_properties: FieldTable,
 }
 
@@ -53,7 +55,7 @@ impl Handshake {
     pub(crate) fn begin(out: &mut BytesMut) -> Self {
         out.extend_from_slice(&ProtocolHeader::AMQP_0_9_1.to_bytes());
         let server_properties = FieldTable::new();
-        Self { stage: Stage::Start, mechanism: Mechanism::Plain, server_properties }
+        Self { stage: Stage::Start, login: None, server_properties }
     }
 
     /// What is waited for.
@@ -107,16 +109,31 @@ impl Handshake {
                     let server = ProtocolHeader { id: 0, major, minor, revision: 0 };
                     return Err(ConnectError::Version { server });
                 }
-                self.mechanism = choose(&options.mechanisms, &start.mechanisms)?;
-                self.answer(&start_ok(self.mechanism, options), out)?;
+                let mechanism = choose(&options.mechanisms, &start.mechanisms)?;
+                let login = self.login.insert(mechanism.begin(&options.login()));
+                let response = respond(login, None)?;
+                let start_ok = connection::StartOk {
+                    client_properties: client_properties(options),
+                    mechanism: name(login.name()),
+                    response,
+                    locale: name("en_US"),
+                };
+                self.answer(&start_ok, out)?;
                 self.stage = Stage::Tune;
                 self.server_properties = start.server_properties;
                 Ok(Progress::Continue)
             }
-            (Stage::Tune, ToClient::ConnectionSecure(_)) => {
-                Err(ConnectError::Challenge { mechanism: self.mechanism.name() })
+            (Stage::Tune, ToClient::ConnectionSecure(secure)) => {
+                let response = match &mut self.login {
+                    Some(login) => respond(login, Some(secure.challenge.as_bytes()))?,
+                    None => LongStr::default(),
+                };
+                self.answer(&connection::SecureOk { response }, out)?;
+                Ok(Progress::Continue)
             }
             (Stage::Tune, ToClient::ConnectionTune(tune)) => {
+                // The secrets in it are of no more use.
+                self.login = None;
                 let tuned = negotiate(&tune, options)?;
                 let tune_ok = connection::TuneOk {
                     channel_max: tuned.channel_max,
@@ -160,41 +177,25 @@ pub(crate) fn server_close(close: connection::Close) -> ServerClose {
     ServerClose::new(close.reply_code, close.reply_text, close.class_id, close.method_id)
 }
 
-fn choose(wanted: &[Mechanism], offered: &LongStr) -> Result<Mechanism, ConnectError> {
+fn choose<'a>(wanted: &'a [Mechanism], offered: &LongStr) -> Result<&'a Mechanism, ConnectError> {
     let offered = offered.to_str_lossy();
-    let found = wanted
-        .iter()
-        .copied()
-        .find(|mechanism| offered.split(' ').any(|name| name == mechanism.name()));
+    let found =
+        wanted.iter().find(|mechanism| offered.split(' ').any(|name| name == mechanism.name()));
     found.ok_or_else(|| ConnectError::Mechanism {
         offered: offered.into_owned(),
-        wanted: wanted.iter().map(|mechanism| mechanism.name()).collect::<Vec<_>>().join(" "),
+        wanted: wanted.iter().map(Mechanism::name).collect::<Vec<_>>().join(" "),
     })
 }
 
-fn start_ok(mechanism: Mechanism, options: &ConnectOptions) -> connection::StartOk {
-    let (user, password) = (&*options.user, options.password.expose());
-    let response = match mechanism {
-        Mechanism::Plain => LongStr::from(format!("\0{user}\0{password}")),
-        Mechanism::AmqPlain => amqplain(user, password),
-    };
-    connection::StartOk {
-        client_properties: client_properties(options),
-        mechanism: name(mechanism.name()),
-        response,
-        locale: name("en_US"),
-    }
-}
-
-/// A field table without its length.
-fn amqplain(user: &str, password: &str) -> LongStr {
-    let mut login = FieldTable::new();
-    login.insert(name("LOGIN"), LongStr::from(user));
-    login.insert(name("PASSWORD"), LongStr::from(password));
-    let mut octets = BytesMut::new();
-    // Two strings always encode.
-    let _ = login.encode_entries(&mut Writer::new(&mut octets));
-    LongStr::from(octets.freeze())
+fn respond(login: &mut Exchange, challenge: Option<&[u8]>) -> Result<LongStr, ConnectError> {
+    let response = login.respond(challenge).map_err(|why| {
+        let mechanism = login.name().to_owned();
+        match why {
+            NoResponse::NoChallenges => ConnectError::Challenge { mechanism },
+            NoResponse::Failed(problem) => ConnectError::Sasl { mechanism, problem },
+        }
+    })?;
+    Ok(LongStr::from(response))
 }
 
 fn client_properties(options: &ConnectOptions) -> FieldTable {
@@ -274,13 +275,5 @@ mod tests {
         let tune = connection::Tune { channel_max: 0, frame_max: 4095, heartbeat: 0 };
         let error = negotiate(&tune, &ConnectOptions::default()).unwrap_err();
         assert!(matches!(error, ConnectError::FrameMax { frame_max: 4095 }));
-    }
-
-    #[test]
-    fn amqplain_is_a_table_without_its_length() {
-        assert_eq!(
-            amqplain("u", "pw").as_bytes(),
-            b"\x05LOGINS\0\0\0\x01u\x08PASSWORDS\0\0\0\x02pw"
-        );
     }
 }

@@ -1,6 +1,9 @@
 //! Attempts to connect that fail: each for a reason of its own, said helpfully, and in time.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use amqp091::protocol::{ReplyCode, channel, connection};
@@ -8,7 +11,7 @@ use amqp091::types::{FieldTable, LongStr};
 use amqp091_client::{
     ConnectError, ConnectOptions, Connection, Error, Initiator, Mechanism, Stage,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::peer::{Peer, TUNE, short, within};
@@ -336,6 +339,62 @@ async fn what_comes_right_behind_open_ok_is_not_lost() {
     .await;
 }
 
+/// A transport of one's own that takes nothing and, a while later, says why.
+struct Refusing {
+    error: io::ErrorKind,
+    waited: bool,
+}
+
+impl AsyncRead for Refusing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.waited {
+            return Poll::Ready(Err(self.error.into()));
+        }
+        self.waited = true;
+        cx.waker().wake_by_ref();
+        // As an interrupted read: the next one tells.
+        Poll::Ready(Err(io::ErrorKind::Interrupted.into()))
+    }
+}
+
+impl AsyncWrite for Refusing {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_a_transport_says_last_is_told_if_it_is_more_than_that_it_failed() {
+    within(async {
+        // A TLS alert is bad data; a reset says no more than the failed write before.
+        for (error, told) in [
+            (io::ErrorKind::InvalidData, io::ErrorKind::InvalidData),
+            (io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe),
+        ] {
+            let transport = Refusing { error, waited: false };
+            let options = ConnectOptions::default();
+            let error = connect_error(Connection::connect_over(transport, &options).await);
+            let ConnectError::Io { stage: Stage::Start, source } = &error else {
+                panic!("{error}")
+            };
+            assert_eq!(source.kind(), told);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn options_that_no_connection_can_use_are_refused_before_anything_is_sent() {
     within(async {
@@ -345,6 +404,8 @@ async fn options_that_no_connection_can_use_are_refused_before_anything_is_sent(
             (ConnectOptions::default().heartbeat(Duration::from_millis(1500)), "heartbeat"),
             (ConnectOptions::default().heartbeat(Duration::from_secs(65_536)), "heartbeat"),
             (ConnectOptions::default().mechanisms([]), "mechanisms"),
+            (ConnectOptions::default().mechanisms([Mechanism::raw("", "")]), "mechanisms"),
+            (ConnectOptions::default().mechanisms([Mechanism::raw(&long, "")]), "mechanisms"),
             (ConnectOptions::default().virtual_host(long), "virtual_host"),
         ] {
             let (client, mut server) = tokio::io::duplex(1024);

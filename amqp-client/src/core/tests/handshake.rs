@@ -6,7 +6,7 @@ use amqp091::types::Value;
 
 use super::*;
 use crate::error::{CloseReason, ConnectError, ServerClose, Stage, Violation};
-use crate::options::Mechanism;
+use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};
 
 fn tune(channel_max: u16, frame_max: u32, heartbeat: u16) -> connection::Tune {
     connection::Tune { channel_max, frame_max, heartbeat }
@@ -156,7 +156,92 @@ fn without_a_common_mechanism_both_lists_are_told() {
 fn a_challenge_is_refused() {
     let mut script = at(Stage::Tune);
     script.method(0, connection::Secure { challenge: LongStr::from("what?") });
-    assert!(matches!(failed(&mut script), ConnectError::Challenge { mechanism: "PLAIN" }));
+    assert!(
+        matches!(failed(&mut script), ConnectError::Challenge { mechanism } if mechanism == "PLAIN")
+    );
+}
+
+/// Asks for a number twice as large, each time.
+#[derive(Debug)]
+struct Doubling;
+
+impl Sasl for Doubling {
+    fn name(&self) -> &str {
+        "DOUBLING"
+    }
+
+    fn begin(&self, login: &Login<'_>) -> Box<dyn SaslExchange> {
+        let mut next = login.password.len();
+        Box::new(move |challenge: Option<&[u8]>| -> Result<Vec<u8>, SaslError> {
+            if let Some(challenge) = challenge {
+                next *= 2;
+                let asked: usize = std::str::from_utf8(challenge)?.parse()?;
+                if asked != next {
+                    return Err(format!("asked for {asked} instead of {next}").into());
+                }
+            }
+            Ok(next.to_string().into_bytes())
+        })
+    }
+}
+
+#[test]
+fn a_mechanism_of_the_programs_own_answers_challenges() {
+    let options = ConnectOptions::default().mechanisms([Mechanism::custom(Doubling)]);
+    let secure = |text: &str| connection::Secure { challenge: LongStr::from(text) };
+    for broken in [None, Some("11"), Some("ten")] {
+        let mut script = Script::begin(options.clone());
+        script.method(0, start("PLAIN DOUBLING"));
+        let start_ok = start_ok(&mut script);
+        assert_eq!(start_ok.mechanism, short("DOUBLING"));
+        assert_eq!(start_ok.response, LongStr::from("5"));
+        if let Some(challenge) = broken {
+            script.method(0, secure(challenge));
+            let error = failed(&mut script);
+            assert!(
+                matches!(&error, ConnectError::Sasl { mechanism, .. } if mechanism == "DOUBLING"),
+                "{error:?}"
+            );
+            assert_eq!(script.sent(), []);
+            continue;
+        }
+        for number in ["10", "20"] {
+            script.method(0, secure(number));
+            let response = LongStr::from(number);
+            assert_eq!(script.sent(), [sent(0, connection::SecureOk { response })]);
+        }
+        script.method(0, tune(0, 0, 0));
+        script.sent();
+        // The login is over: another challenge has no place.
+        script.method(0, secure("40"));
+        let error = failed(&mut script);
+        assert!(matches!(error, ConnectError::Violation { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn logins_without_user_and_password_send_neither() {
+    for (mechanism, response) in [
+        (Mechanism::External, ""),
+        (Mechanism::Anonymous, ""),
+        (Mechanism::raw("TOKEN", "abc"), "abc"),
+    ] {
+        let name = mechanism.name().to_owned();
+        let options =
+            ConnectOptions::default().credentials("nobody", "s3cret").mechanisms([mechanism]);
+        let mut script = Script::begin(options);
+        script.method(0, start("PLAIN ANONYMOUS EXTERNAL TOKEN"));
+        let start_ok = start_ok(&mut script);
+        assert_eq!(start_ok.mechanism, short(&name));
+        assert_eq!(start_ok.response, LongStr::from(response));
+        // None of these has challenges.
+        script.method(0, connection::Secure { challenge: LongStr::from("?") });
+        let error = failed(&mut script);
+        match name.as_str() {
+            "TOKEN" => assert!(matches!(error, ConnectError::Sasl { .. }), "{error:?}"),
+            _ => assert!(matches!(error, ConnectError::Challenge { .. }), "{error:?}"),
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,180 @@
+//! What a connection's octets go through: a socket or a transport of the program's own, with TLS inside
+//! or without.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{ConnectError, Error, Stage};
+use crate::options::ConnectOptions;
+use crate::tls::{TlsError, TlsOptions};
+
+/// Octets both ways.
+#[derive(Debug)]
+pub(crate) enum Transport<S> {
+    Plain(S),
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::client::TlsStream<S>>),
+}
+
+impl Transport<TcpStream> {
+    /// Connects to the options' host and port.
+    pub(crate) async fn dial(options: &ConnectOptions, deadline: Instant) -> Result<Self, Error> {
+        let connecting = TcpStream::connect((options.host.as_str(), options.port_in_use()));
+        let socket = match timeout_at(deadline, connecting).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(source)) => {
+                let address = options.address();
+                return Err(ConnectError::Tcp { address, source: Arc::new(source) }.into());
+            }
+            Err(_) => return Err(timeout(Stage::Tcp, options)),
+        };
+        // Frames are gathered before they are written: waiting for more would only delay them.
+        // Without it the connection works too.
+        let _ = socket.set_nodelay(true);
+        Self::over(socket, options, deadline).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
+    /// Begins TLS over `inner`, if the options want it.
+    pub(crate) async fn over(
+        inner: S,
+        options: &ConnectOptions,
+        deadline: Instant,
+    ) -> Result<Self, Error> {
+        match &options.tls {
+            Some(tls) => Self::secured(inner, tls, options, deadline).await,
+            None => Ok(Self::Plain(inner)),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secured(
+        inner: S,
+        tls: &TlsOptions,
+        options: &ConnectOptions,
+        deadline: Instant,
+    ) -> Result<Self, Error> {
+        let handshake = crate::tls::session::connect(inner, &options.host, tls);
+        match timeout_at(deadline, handshake).await {
+            Ok(Ok(session)) => Ok(Self::Tls(Box::new(session))),
+            Ok(Err(source)) => Err(ConnectError::Tls { address: options.address(), source }.into()),
+            Err(_) => Err(timeout(Stage::Tls, options)),
+        }
+    }
+
+    /// `ConnectOptions::check` has refused such options already.
+    #[cfg(not(feature = "tls"))]
+    async fn secured(
+        _: S,
+        _: &TlsOptions,
+        options: &ConnectOptions,
+        _: Instant,
+    ) -> Result<Self, Error> {
+        let source = TlsError::Provider { problem: "this build has no TLS".to_owned() };
+        Err(ConnectError::Tls { address: options.address(), source }.into())
+    }
+}
+
+fn timeout(stage: Stage, options: &ConnectOptions) -> Error {
+    ConnectError::Timeout { stage, after: options.connect_timeout }.into()
+}
+
+/// Over TLS 1.3, a client learns only behind its handshake that the server refuses its certificate: the
+/// alert comes in the place of the greeting, or is lost with the socket.
+#[cfg(feature = "tls")]
+pub(crate) fn explain(error: ConnectError, options: &ConnectOptions) -> ConnectError {
+    if options.tls.is_none() {
+        return error;
+    }
+    let told = match &error {
+        ConnectError::Io { source, .. } => crate::tls::session::session_error(source),
+        _ => None,
+    };
+    let source = match (told, &error) {
+        (Some(told), _) => told,
+        (
+            None,
+            ConnectError::Io { stage: Stage::Start, .. }
+            | ConnectError::Eof { stage: Stage::Start },
+        ) => TlsError::ClosedBehind,
+        _ => return error,
+    };
+    ConnectError::Tls { address: options.address(), source }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(inner) => Pin::new(inner).poll_read(cx, buf),
+            #[cfg(feature = "tls")]
+            Self::Tls(inner) => match Pin::new(inner).poll_read(cx, buf) {
+                // Without TLS's own farewell. AMQP has one too, so nothing can be cut unseen.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    Poll::Ready(Ok(()))
+                }
+                read => read,
+            },
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(inner) => Pin::new(inner).poll_write(cx, buf),
+            #[cfg(feature = "tls")]
+            Self::Tls(inner) => Pin::new(inner).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(inner) => Pin::new(inner).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Self::Tls(inner) => Pin::new(inner).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(inner) => Pin::new(inner).poll_shutdown(cx),
+            #[cfg(feature = "tls")]
+            Self::Tls(inner) => Pin::new(inner).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),
+            #[cfg(feature = "tls")]
+            Self::Tls(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(inner) => inner.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Self::Tls(inner) => inner.is_write_vectored(),
+        }
+    }
+}
