@@ -148,7 +148,7 @@ impl AnyFrame {
         let frame = match kind {
             FrameKind::Method => Self::Method(AnyMethod::from_payload(payload)?),
             FrameKind::Header | FrameKind::Body | FrameKind::Heartbeat => {
-                Self::without_method(kind, Bytes::copy_from_slice(payload))?
+                Self::typed(kind, Bytes::copy_from_slice(payload))?
             }
         };
         Ok(Some(Unmarshaled { consumed, channel, frame }))
@@ -187,7 +187,7 @@ impl AnyFrame {
         Ok(())
     }
 
-    fn without_method(kind: FrameKind, payload: Bytes) -> Result<Self, UnmarshalError> {
+    fn typed(kind: FrameKind, payload: Bytes) -> Result<Self, UnmarshalError> {
         Ok(match kind {
             FrameKind::Method => Self::Method(AnyMethod::from_payload(&payload)?),
             FrameKind::Header => {
@@ -206,7 +206,7 @@ impl TryFrom<Frame> for AnyFrame {
 
     /// The frame that a [`FrameDecoder`](crate::frame::FrameDecoder) gave, typed. A body stays where it is.
     fn try_from(frame: Frame) -> Result<Self, UnmarshalError> {
-        Self::without_method(frame.kind, frame.payload)
+        Self::typed(frame.kind, frame.payload)
     }
 }
 

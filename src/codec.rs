@@ -32,14 +32,13 @@
 use std::io;
 
 use amqp091_types::{EncodeError, Method};
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::any_frame::AnyFrame;
 use crate::encode;
-use crate::frame::{Frame, FrameDecoder, FrameError, FrameLimits, OVERHEAD};
-use crate::protocol::constants;
+use crate::frame::{Frame, FrameDecoder, FrameError, FrameLimits};
 
 /// Reads and writes the frames of one connection; see the [module](self).
 ///
@@ -93,16 +92,7 @@ impl Encoder<Frame> for FrameCodec {
 
     fn encode(&mut self, frame: Frame, out: &mut BytesMut) -> Result<(), CodecError> {
         let Frame { kind, channel, payload } = frame;
-        let Ok(size) = u32::try_from(payload.len()) else {
-            return Err(EncodeError::FrameTooLong { len: payload.len() }.into());
-        };
-        out.reserve(payload.len() + OVERHEAD);
-        out.put_u8(kind.octet());
-        out.put_u16(channel);
-        out.put_u32(size);
-        out.put_slice(&payload);
-        out.put_u8(constants::FRAME_END);
-        Ok(())
+        Ok(encode::raw_frame(out, kind, channel, &payload)?)
     }
 }
 

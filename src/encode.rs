@@ -94,6 +94,26 @@ pub fn raw_header(
     out.extend_from_slice(&[constants::FRAME_END]);
 }
 
+/// Appends a frame of any kind with this payload, as it came from a peer: what a proxy sends.
+///
+/// # Errors
+///
+/// [`EncodeError::FrameTooLong`] for more than 4 GiB; nothing is appended.
+pub fn raw_frame(
+    out: &mut BytesMut,
+    kind: FrameKind,
+    channel: u16,
+    payload: &[u8],
+) -> Result<(), EncodeError> {
+    let len = payload.len();
+    let size = u32::try_from(len).map_err(|_| EncodeError::FrameTooLong { len })?;
+    out.reserve(len + OVERHEAD);
+    out.extend_from_slice(&head(kind, channel, size));
+    out.extend_from_slice(payload);
+    out.extend_from_slice(&[constants::FRAME_END]);
+    Ok(())
+}
+
 /// Appends `payload` as one body frame: at most 4 GiB, and as much as the peer accepts. An empty body
 /// has no frame at all: don't send one. [`body`] sees to both.
 #[inline]

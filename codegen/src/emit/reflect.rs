@@ -215,34 +215,8 @@ pub(super) fn reflect(owner: &Owner<'_>) -> TokenStream {
     };
     let optional = matches!(owner, Owner::Properties(_));
     let kept: Vec<_> = fields.iter().enumerate().filter(|(_, field)| !field.reserved).collect();
-    let get = kept.iter().map(|(index, field)| get(*index, field, optional));
-    let set = kept.iter().map(|(index, field)| set(*index, field, optional));
-    let get = if kept.is_empty() {
-        quote! {
-            let _ = index;
-            None
-        }
-    } else {
-        quote! {
-            match index {
-                #(#get,)*
-                _ => None,
-            }
-        }
-    };
-    let set = if kept.is_empty() {
-        quote! {
-            let _ = index;
-            None
-        }
-    } else {
-        quote! {
-            match index {
-                #(#set,)*
-                _ => None,
-            }
-        }
-    };
+    let get = by_index(kept.iter().map(|(index, field)| get(*index, field, optional)).collect());
+    let set = by_index(kept.iter().map(|(index, field)| set(*index, field, optional)).collect());
     quote! {
         impl wire::Reflect for #rust_name {
             fn name(&self) -> &'static str {
@@ -264,6 +238,22 @@ pub(super) fn reflect(owner: &Owner<'_>) -> TokenStream {
             fn as_reflect(&self) -> &dyn wire::Reflect {
                 self
             }
+        }
+    }
+}
+
+/// A `match` on the number of a field, where there are any fields.
+fn by_index(arms: Vec<TokenStream>) -> TokenStream {
+    if arms.is_empty() {
+        return quote! {
+            let _ = index;
+            None
+        };
+    }
+    quote! {
+        match index {
+            #(#arms,)*
+            _ => None,
         }
     }
 }
