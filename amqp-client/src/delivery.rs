@@ -36,8 +36,9 @@ pub struct Delivery {
 
 impl Delivery {
     pub(crate) fn new(incoming: Incoming, channel: Arc<ChannelHandle>, no_ack: bool) -> Self {
-        let Incoming { delivery_tag, redelivered, exchange, routing_key, content } = incoming;
-        let acker = Acker { channel, delivery_tag, no_ack };
+        let Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content } =
+            incoming;
+        let acker = Acker { channel, delivery_tag, epoch, no_ack };
         let (properties, body) = (content.properties, content.body);
         Self { exchange, routing_key, redelivered, body, properties, acker }
     }
@@ -145,6 +146,8 @@ impl fmt::Debug for Delivery {
 pub struct Acker {
     channel: Arc<ChannelHandle>,
     delivery_tag: u64,
+    /// Which instance of the channel delivered.
+    epoch: u32,
     no_ack: bool,
 }
 
@@ -211,7 +214,7 @@ impl Acker {
         if self.no_ack {
             return Ok(());
         }
-        let Self { channel, delivery_tag, .. } = self;
-        channel.with(|core| core.settle(channel.key, *delivery_tag, multiple, method))
+        let Self { channel, delivery_tag, epoch, .. } = self;
+        channel.with(|core| core.settle(channel.key, (*epoch, *delivery_tag), multiple, method))
     }
 }

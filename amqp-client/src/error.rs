@@ -96,6 +96,15 @@ pub enum Error {
         /// The channel's mode.
         mode: ChannelMode,
     },
+    /// The delivery came before its channel was closed and opened again: the server has put the message
+    /// back in its queue and delivers it again. Nothing was sent.
+    #[error("delivery {delivery_tag} came before channel {channel} was opened again")]
+    StaleDelivery {
+        /// The channel's number.
+        channel: u16,
+        /// The delivery's tag.
+        delivery_tag: u64,
+    },
     /// The consumer tag is in use on this channel; nothing was sent. (RabbitMQ would close the whole
     /// connection.)
     #[error("consumer tag \"{tag}\" is in use on this channel")]

@@ -22,6 +22,8 @@ pub(crate) struct ChannelKey(usize);
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) number: u16,
+    /// Which instance this is: a channel that is opened again is another one to the server.
+    pub(crate) epoch: u32,
     pub(crate) state: State,
     /// Replies that are due, in the order of their requests; they may come in another.
     pub(crate) due: VecDeque<Due>,
@@ -31,6 +33,8 @@ pub(crate) struct Channel {
     pub(crate) subscriptions: Subscriptions,
     /// Present in confirm mode.
     pub(crate) confirms: Option<Confirms>,
+    /// Those of earlier instances, all settled, for as long as an outcome is still to be fetched.
+    pub(crate) former: Vec<Confirms>,
     /// Whether the connection's list of confirming channels holds this one.
     pub(crate) confirming: bool,
     /// Whether the server lets us publish: `channel.flow`.
@@ -115,12 +119,14 @@ impl Channel {
     fn new(number: u16, max_body: u64) -> Self {
         Self {
             number,
+            epoch: 0,
             state: State::Opening,
             due: VecDeque::new(),
             assembler: Assembler::new(max_body),
             carrier: None,
             subscriptions: Subscriptions::default(),
             confirms: None,
+            former: Vec::new(),
             confirming: false,
             flow: true,
             settled_through: 0,
@@ -152,6 +158,24 @@ impl Channel {
         self.due
             .iter()
             .any(|due| matches!(&due.then, Then::Cancel { tag: cancelled } if cancelled == tag))
+    }
+
+    /// Looks into the confirms of one instance of the channel, as long as there are any.
+    #[inline]
+    pub(crate) fn with_confirms<T>(
+        &mut self,
+        epoch: u32,
+        look: impl FnOnce(&mut Confirms) -> T,
+    ) -> Option<T> {
+        if epoch == self.epoch {
+            return self.confirms.as_mut().map(look);
+        }
+        let place = self.former.iter().position(|confirms| confirms.epoch() == epoch)?;
+        let result = look(&mut self.former[place]);
+        if !self.former[place].is_watched() {
+            self.former.swap_remove(place);
+        }
+        Some(result)
     }
 
     pub(crate) fn closed(&self, reason: &Arc<CloseReason>) -> Error {

@@ -35,6 +35,8 @@ const LOOKS: u32 = 64;
 pub(crate) struct ConfirmKey {
     pub(crate) delivery_tag: u64,
     slot: u32,
+    /// Which instance of the channel it was published by: tags begin again with each.
+    pub(crate) epoch: u32,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,8 @@ pub(crate) struct UnknownTag;
 /// The confirms of one channel.
 #[derive(Debug, Default)]
 pub(crate) struct Confirms {
+    /// The channel's instance.
+    epoch: u32,
     /// The tag of the ring's front; the next one to give out is this plus the ring's length.
     base: u64,
     ring: VecDeque<u32>,
@@ -92,9 +96,19 @@ pub(crate) struct Confirms {
 }
 
 impl Confirms {
-    /// Confirms of a channel in confirm mode: the first tag is 1.
-    pub(crate) fn new() -> Self {
-        Self { base: 1, ..Self::default() }
+    /// Confirms of an instance of a channel that enters confirm mode: the first tag is 1.
+    pub(crate) fn new(epoch: u32) -> Self {
+        Self { epoch, base: 1, ..Self::default() }
+    }
+
+    /// The channel's instance.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Whether an outcome is still to be fetched, or to come for somebody who waits.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.free.len() < self.slots.len()
     }
 
     fn next_tag(&self) -> u64 {
@@ -122,7 +136,7 @@ impl Confirms {
             }
         };
         self.ring.push_back(slot);
-        ConfirmKey { delivery_tag, slot }
+        ConfirmKey { delivery_tag, slot, epoch: self.epoch }
     }
 
     /// Notes that the message with the tag just given out is mandatory.

@@ -13,6 +13,8 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) delivery_tag: u64,
+    /// Which instance of the channel it came by: delivery tags begin again with each.
+    pub(crate) epoch: u32,
     pub(crate) redelivered: bool,
     pub(crate) exchange: ShortStr,
     pub(crate) routing_key: ShortStr,

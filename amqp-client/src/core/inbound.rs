@@ -394,19 +394,20 @@ impl Core {
             }
             Err(source) => return Err(Violation::Content { channel: channel.number, source }),
         };
+        let epoch = channel.epoch;
         match channel.carrier.take() {
             Some(Carrier::Deliver { to, method }) => {
                 let basic::Deliver { delivery_tag, redelivered, exchange, routing_key, .. } =
                     method;
                 channel.last_tag = delivery_tag;
                 let incoming =
-                    Incoming { delivery_tag, redelivered, exchange, routing_key, content };
+                    Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content };
                 match to {
                     Destination::Consumer(consumer) => {
                         self.consumers.push(consumer, incoming, &mut self.wakes);
                     }
                     Destination::Requeue { no_ack: false } if incoming.may_go_back() => {
-                        self.requeue(key, delivery_tag);
+                        self.requeue(key, epoch, delivery_tag);
                     }
                     Destination::Requeue { .. } => {}
                 }
@@ -421,10 +422,10 @@ impl Core {
                 } = method;
                 channel.last_tag = delivery_tag;
                 let incoming =
-                    Incoming { delivery_tag, redelivered, exchange, routing_key, content };
+                    Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content };
                 let answer = Ok(Answer::Message(Box::new(incoming), message_count));
                 if !self.calls.finish(call, answer, &mut self.wakes) && !no_ack {
-                    self.requeue(key, delivery_tag);
+                    self.requeue(key, epoch, delivery_tag);
                 }
             }
             Some(Carrier::Return(method)) => {

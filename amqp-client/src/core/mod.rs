@@ -461,7 +461,7 @@ impl Core {
         if let Some(Ok(Answer::Message(incoming, _))) = self.calls.abandon(call)
             && !no_ack
         {
-            self.requeue(key, incoming.delivery_tag);
+            self.requeue(key, incoming.epoch, incoming.delivery_tag);
         }
     }
 
@@ -507,7 +507,7 @@ impl Core {
         if !no_ack {
             for incoming in unfetched.into_iter().chain(queued) {
                 if incoming.may_go_back() {
-                    self.requeue(key, incoming.delivery_tag);
+                    self.requeue(key, incoming.epoch, incoming.delivery_tag);
                 }
             }
         }
@@ -520,17 +520,20 @@ impl Core {
         }
     }
 
-    /// Settles one delivery, or with `multiple` all up to it. What an earlier `multiple` has settled
-    /// is not settled again: the server would close the channel.
+    /// Settles one delivery of an instance of the channel, or with `multiple` all up to it. What an
+    /// earlier `multiple` has settled is not settled again: the server would close the channel.
     pub(crate) fn settle<M: Method>(
         &mut self,
         key: ChannelKey,
-        delivery_tag: u64,
+        (epoch, delivery_tag): (u32, u64),
         multiple: bool,
         method: &M,
     ) -> Result<(), Error> {
         self.check_channel(key)?;
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        if epoch != channel.epoch {
+            return Err(Error::StaleDelivery { channel: channel.number, delivery_tag });
+        }
         // While the server recovers, it takes back all that has come.
         if delivery_tag <= channel.settled_through || channel.recovering > 0 {
             return Ok(());
@@ -541,9 +544,10 @@ impl Core {
         self.send(key, method)
     }
 
-    /// Sends a delivery back to its queue. On a closed channel the server has done so itself.
-    fn requeue(&mut self, key: ChannelKey, delivery_tag: u64) {
+    /// Sends a delivery back to its queue. When its instance of the channel was closed, the server has
+    /// done so itself.
+    fn requeue(&mut self, key: ChannelKey, epoch: u32, delivery_tag: u64) {
         let reject = basic::Reject { delivery_tag, requeue: true };
-        let _ = self.settle(key, delivery_tag, false, &reject);
+        let _ = self.settle(key, (epoch, delivery_tag), false, &reject);
     }
 }

@@ -67,7 +67,8 @@ impl Channel {
                 }
             }
             confirm::Select::ID => {
-                self.confirms.get_or_insert_with(Confirms::new);
+                let epoch = self.epoch;
+                self.confirms.get_or_insert_with(|| Confirms::new(epoch));
             }
             basic::Recover::ID => self.recovering += 1,
             basic::RecoverAsync::ID => self.recovered(),

@@ -91,7 +91,7 @@ impl Core {
         }
 
         if select_confirms {
-            channel.confirms = Some(Confirms::new());
+            channel.confirms = Some(Confirms::new(channel.epoch));
         }
         let Some(confirms) = &mut channel.confirms else { return Ok(Some(None)) };
         let place = if message.watched {
@@ -123,16 +123,16 @@ impl Core {
         place: ConfirmKey,
         cx: &Context<'_>,
     ) -> Poll<Outcome> {
-        match self.channels.confirms_mut(key) {
-            Some(confirms) => confirms.poll(place, cx),
-            None => Poll::Pending,
-        }
+        let Some(channel) = self.channels.get_mut(key) else { return Poll::Pending };
+        channel
+            .with_confirms(place.epoch, |confirms| confirms.poll(place, cx))
+            .unwrap_or(Poll::Pending)
     }
 
     /// Gives up waiting for a published message's outcome.
     pub(crate) fn forget_confirm(&mut self, key: ChannelKey, place: ConfirmKey) {
-        if let Some(confirms) = self.channels.confirms_mut(key) {
-            confirms.forget(place);
+        if let Some(channel) = self.channels.get_mut(key) {
+            channel.with_confirms(place.epoch, |confirms| confirms.forget(place));
         }
     }
 }

@@ -318,7 +318,7 @@ fn what_was_settled_with_others_is_not_settled_again() {
     let ack = |delivery_tag, multiple| basic::Ack { delivery_tag, multiple };
     let mut settle = |delivery_tag, multiple| {
         let method = ack(delivery_tag, multiple);
-        script.core.settle(channel, delivery_tag, multiple, &method).expect("an open channel");
+        script.core.settle(channel, (0, delivery_tag), multiple, &method).expect("an open channel");
         script.sent()
     };
     assert_eq!(settle(2, false), [sent(1, ack(2, false))]);

@@ -461,7 +461,7 @@ fn delivery(tag: &str, delivery_tag: u64) -> basic::Deliver {
 fn incoming(delivery_tag: u64) -> Incoming {
     let (exchange, routing_key) = (ShortStr::empty(), short("q"));
     let content = Content { properties: RawProperties::default(), body: Bytes::new() };
-    Incoming { delivery_tag, redelivered: false, exchange, routing_key, content }
+    Incoming { delivery_tag, epoch: 0, redelivered: false, exchange, routing_key, content }
 }
 
 fn publish_to(routing_key: &str) -> basic::Publish {

@@ -27,7 +27,7 @@ fn commit(script: &mut Script, channel: ChannelKey) -> CallId {
 
 fn ack(script: &mut Script, channel: ChannelKey, delivery_tag: u64, multiple: bool) {
     let ack = basic::Ack { delivery_tag, multiple };
-    script.core.settle(channel, delivery_tag, multiple, &ack).unwrap();
+    script.core.settle(channel, (0, delivery_tag), multiple, &ack).unwrap();
 }
 
 fn acked(delivery_tag: u64, multiple: bool) -> Sent {
