@@ -41,6 +41,8 @@ mod no_wait;
 mod properties;
 #[path = "rabbitmq/py_amqp_channel.rs"]
 mod py_amqp_channel;
+#[path = "rabbitmq/py_amqp_connection.rs"]
+mod py_amqp_connection;
 #[path = "rabbitmq/queues.rs"]
 mod queues;
 #[path = "rabbitmq/tls.rs"]

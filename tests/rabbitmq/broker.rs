@@ -75,7 +75,12 @@ pub(crate) fn server_error(error: &Error) -> (u16, Option<&'static str>, bool) {
 /// `rabbitmqctl` on the broker: the one of `scripts/test`, else the one that `scripts/rabbitmq` starts
 /// without more.
 pub(crate) async fn ctl(arguments: &[&str]) {
-    ctl_in(env::var("AMQP091_TEST_RABBITMQ_DIR").ok().as_deref(), arguments).await;
+    ctl_output(arguments).await;
+}
+
+/// As [`ctl`], with what it says.
+pub(crate) async fn ctl_output(arguments: &[&str]) -> String {
+    ctl_in(env::var("AMQP091_TEST_RABBITMQ_DIR").ok().as_deref(), arguments).await
 }
 
 /// The script that starts and controls brokers.
@@ -85,7 +90,7 @@ pub(crate) fn script() -> String {
 }
 
 /// `rabbitmqctl` on the broker of this folder.
-pub(crate) async fn ctl_in(dir: Option<&str>, arguments: &[&str]) {
+pub(crate) async fn ctl_in(dir: Option<&str>, arguments: &[&str]) -> String {
     let mut command = Command::new(script());
     if let Some(dir) = dir {
         command.args(["--dir", dir]);
@@ -94,6 +99,7 @@ pub(crate) async fn ctl_in(dir: Option<&str>, arguments: &[&str]) {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "rabbitmqctl {arguments:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A virtual host of one test's own.

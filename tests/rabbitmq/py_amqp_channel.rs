@@ -361,7 +361,7 @@ async fn tx_select_commit_and_rollback() {
 async fn basic_return() {
     within(async {
         let (_connection, channel) = open().await;
-        let publish = channel.publish("", &unique("nobody"), "m").mandatory(true);
+        let publish = channel.publish("", unique("nobody"), "m").mandatory(true);
         let Outcome::Returned(returned) = publish.await.unwrap().await else {
             panic!("nobody has that queue")
         };
