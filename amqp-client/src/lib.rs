@@ -110,6 +110,7 @@ mod queue;
 mod request;
 mod sasl;
 mod shared;
+mod socket;
 mod tls;
 mod transport;
 mod uri;
@@ -144,5 +145,6 @@ pub use crate::publish::{
 };
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 pub use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};
+pub use crate::socket::Keepalive;
 pub use crate::tls::{TlsError, TlsOptions};
 pub use crate::uri::UriError;

@@ -1,5 +1,6 @@
 //! What a connection is opened with.
 
+use std::net::IpAddr;
 use std::{fmt, time::Duration};
 
 use amqp091::frame::FrameLimits;
@@ -8,6 +9,7 @@ use amqp091::types::{FieldTable, ShortStr, Value};
 
 use crate::error::Error;
 use crate::sasl::{Login, Mechanism};
+use crate::socket::{Keepalive, SocketOptions};
 use crate::tls::TlsOptions;
 use crate::uri::Uri;
 
@@ -33,6 +35,7 @@ const TLS_PORT: u16 = 5671;
 pub struct ConnectOptions {
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
+    pub(crate) socket: SocketOptions,
     pub(crate) tls: Option<TlsOptions>,
     pub(crate) virtual_host: String,
     pub(crate) user: String,
@@ -74,6 +77,7 @@ impl Default for ConnectOptions {
         Self {
             host: "localhost".to_owned(),
             port: None,
+            socket: SocketOptions::default(),
             tls: None,
             virtual_host: "/".to_owned(),
             user: "guest".to_owned(),
@@ -167,6 +171,44 @@ impl ConnectOptions {
     #[must_use]
     pub fn tls(mut self, tls: impl Into<Option<TlsOptions>>) -> Self {
         self.tls = tls.into();
+        self
+    }
+
+    /// Whether the socket sends at once what is written (TCP_NODELAY), rather than wait for more: what
+    /// can be sent together is gathered before it is written. Default: yes.
+    #[must_use]
+    pub const fn tcp_nodelay(mut self, at_once: bool) -> Self {
+        self.socket.nodelay = at_once;
+        self
+    }
+
+    /// Lets TCP look whether the other machine is there while nothing is sent, or not (`None`). It also
+    /// keeps the connection in the tables of firewalls in between. A peer that is gone is found by
+    /// [`heartbeat`](Self::heartbeat) too; without heartbeats only by this. Default: after 60 s, and
+    /// again every 10 s, 9 times.
+    #[must_use]
+    pub fn keepalive(mut self, keepalive: impl Into<Option<Keepalive>>) -> Self {
+        self.socket.keepalive = keepalive.into();
+        self
+    }
+
+    /// The time in which the other machine has to acknowledge what was sent (TCP_USER_TIMEOUT, Linux),
+    /// 1 ms to 24 days; later the connection is lost with [`Io`](crate::CloseReason::Io). It finds a dead
+    /// network sooner than heartbeats do, but it can't tell one from a server that is there and reads
+    /// nothing: **a connection that publishes while the server has blocked it is lost after this time.**
+    /// Default: `None`, which leaves it to the operating system (some 15 minutes on Linux) and to
+    /// [`heartbeat`](Self::heartbeat).
+    #[must_use]
+    pub fn tcp_user_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.socket.user_timeout = timeout.into();
+        self
+    }
+
+    /// The address of this machine to connect from. Servers of the other IP version can't be reached
+    /// then. Default: the operating system's choice.
+    #[must_use]
+    pub fn local_address(mut self, address: impl Into<Option<IpAddr>>) -> Self {
+        self.socket.local_address = address.into();
         self
     }
 
@@ -332,6 +374,9 @@ impl ConnectOptions {
         }
         if self.heartbeat.subsec_nanos() != 0 || self.heartbeat.as_secs() > u16::MAX.into() {
             return wrong("heartbeat", "must be whole seconds, at most 65535");
+        }
+        if let Err((option, problem)) = self.socket.check() {
+            return wrong(option, problem);
         }
         if self.tls.is_some() && !cfg!(feature = "tls") {
             return wrong(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{ConnectError, Error, Stage};
@@ -25,8 +25,7 @@ pub(crate) enum Transport<S> {
 impl Transport<TcpStream> {
     /// Connects to the options' host and port.
     pub(crate) async fn dial(options: &ConnectOptions, deadline: Instant) -> Result<Self, Error> {
-        let connecting = TcpStream::connect((options.host.as_str(), options.port_in_use()));
-        let socket = match timeout_at(deadline, connecting).await {
+        let socket = match timeout_at(deadline, connect(options)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(source)) => {
                 let address = options.address();
@@ -34,11 +33,20 @@ impl Transport<TcpStream> {
             }
             Err(_) => return Err(timeout(Stage::Tcp, options)),
         };
-        // Frames are gathered before they are written: waiting for more would only delay them.
-        // Without it the connection works too.
-        let _ = socket.set_nodelay(true);
         Self::over(socket, options, deadline).await
     }
+}
+
+/// Tries the host's addresses in turn.
+async fn connect(options: &ConnectOptions) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((options.host.as_str(), options.port_in_use())).await? {
+        match options.socket.connect(address).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
