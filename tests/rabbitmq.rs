@@ -39,6 +39,8 @@ mod methods;
 mod no_wait;
 #[path = "rabbitmq/properties.rs"]
 mod properties;
+#[path = "rabbitmq/publishing.rs"]
+mod publishing;
 #[path = "rabbitmq/py_amqp_channel.rs"]
 mod py_amqp_channel;
 #[path = "rabbitmq/py_amqp_connection.rs"]

@@ -10,7 +10,7 @@ use crate::consume::{Consume, Get};
 use crate::error::{CloseReason, Error};
 use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 use crate::mode::{ChannelMode, ConfirmSelect};
-use crate::publish::{Body, Publish, PublishUnconfirmed, argument};
+use crate::publish::{Body, Publish, PublishUnconfirmed, PublisherBuilder, argument};
 use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 use crate::shared::{ChannelHandle, now};
 
@@ -77,6 +77,24 @@ impl Channel {
         let (exchange, routing_key) = (exchange.as_ref(), routing_key.as_ref());
         let publish = Publish::new(&self.handle, exchange, routing_key, body.into(), false);
         PublishUnconfirmed(publish)
+    }
+
+    /// Prepares to publish many messages that differ in their bodies only: exchange, routing key, flags
+    /// and properties are encoded once.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// let publisher = channel.publisher("events", "order.created").persistent(true).build()?;
+    /// publisher.publish("one").await?.confirmed().await?;
+    /// publisher.publish("two").routing_key("order.paid").await?.confirmed().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn publisher(
+        &self,
+        exchange: impl AsRef<[u8]>,
+        routing_key: impl AsRef<[u8]>,
+    ) -> PublisherBuilder<'_> {
+        PublisherBuilder::new(&self.handle, exchange.as_ref(), routing_key.as_ref())
     }
 
     /// Consumes the messages of a queue.

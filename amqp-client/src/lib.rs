@@ -140,8 +140,8 @@ pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, Exchang
 pub use crate::mode::{ChannelMode, ConfirmSelect};
 pub use crate::options::ConnectOptions;
 pub use crate::publish::{
-    Body, Confirm, Outcome, Publish, PublishError, PublishUnconfirmed, Publishing,
-    PublishingUnconfirmed, Returned,
+    Body, Confirm, Outcome, PreparedPublish, PreparedPublishUnconfirmed, Publish, PublishError,
+    PublishUnconfirmed, Publisher, PublisherBuilder, Publishing, PublishingUnconfirmed, Returned,
 };
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 pub use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};

@@ -40,6 +40,8 @@ fn main() {
         let bench = Bench { runtime, url: server.url.clone() };
         bench.report("publish 16 B, unconfirmed", 500_000, publish_unconfirmed);
         bench.report("publish 16 B, window of 1000 confirms", 500_000, publish_window);
+        bench.report("publisher 16 B, unconfirmed", 500_000, publisher_unconfirmed);
+        bench.report("publisher 16 B, window of 1000 confirms", 500_000, publisher_window);
         bench.report("consume 16 B, no ack", 500_000, consume_no_ack);
         bench.report("consume 16 B, ack each", 500_000, consume_ack_each);
         bench.report("consume 16 B, one multiple ack per 100", 500_000, consume_ack_100);
@@ -128,6 +130,29 @@ async fn publish_window(channel: Channel, messages: usize) {
             confirm.confirmed().await.unwrap();
         }
         window.push_back(channel.publish("", "queue", &[b'x'; SMALL]).await.unwrap());
+    }
+    for confirm in window {
+        confirm.confirmed().await.unwrap();
+    }
+}
+
+async fn publisher_unconfirmed(channel: Channel, messages: usize) {
+    let publisher = channel.publisher("", "queue").build().unwrap();
+    for _ in 0..messages {
+        publisher.publish_unconfirmed(&[b'x'; SMALL]).await.unwrap();
+    }
+    channel.qos(0).await.unwrap();
+}
+
+async fn publisher_window(channel: Channel, messages: usize) {
+    let publisher = channel.publisher("", "queue").build().unwrap();
+    let mut window = VecDeque::with_capacity(1000);
+    for _ in 0..messages {
+        if window.len() == 1000 {
+            let confirm: amqp091_client::Confirm = window.pop_front().unwrap();
+            confirm.confirmed().await.unwrap();
+        }
+        window.push_back(publisher.publish(&[b'x'; SMALL]).await.unwrap());
     }
     for confirm in window {
         confirm.confirmed().await.unwrap();

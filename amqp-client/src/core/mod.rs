@@ -25,6 +25,7 @@ mod inbound;
 mod modes;
 mod output;
 mod publish;
+mod template;
 #[cfg(test)]
 mod tests;
 mod waiters;
@@ -45,7 +46,8 @@ pub(crate) use self::channels::ChannelKey;
 pub(crate) use self::confirms::ConfirmKey;
 pub(crate) use self::consumers::{ConsumerKey, End, Incoming};
 pub(crate) use self::output::Transmit;
-pub(crate) use self::publish::Message;
+pub(crate) use self::publish::{Message, Watch};
+pub(crate) use self::template::{Prepared, Template};
 pub(crate) use self::waiters::WaiterKey;
 
 use self::calls::Calls;

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use amqp091::encode;
 use amqp091::protocol::{basic, confirm};
+use amqp091::types::ShortStr;
 use bytes::{Bytes, BytesMut};
 
 use super::confirms::{Confirms, Fingerprint};
@@ -16,7 +17,35 @@ use crate::publish::{Body, Outcome};
 /// The delivery mode of a message that survives a restart of the server in a durable queue.
 const PERSISTENT: u8 = 2;
 
-/// What is published, as its caller holds it.
+/// Who learns what becomes of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Watch {
+    /// Nobody: the channel need not be in confirm mode.
+    Nobody,
+    /// Whoever holds its [`ConfirmKey`].
+    Confirm,
+}
+
+/// Something to publish, as its caller holds it.
+pub(crate) trait Outgoing {
+    /// Appends all but the body.
+    fn encode(
+        &self,
+        out: &mut BytesMut,
+        number: u16,
+        body_size: u64,
+        frame_max: u32,
+    ) -> Result<(), Error>;
+
+    /// Exchange and routing key of a message that may come back.
+    fn address(&self) -> Option<(ShortStr, ShortStr)>;
+
+    fn body(&self) -> &Body<'_>;
+
+    fn watch(&self) -> Watch;
+}
+
+/// A message whose parts are encoded as it is published.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) method: basic::Publish,
@@ -28,12 +57,40 @@ pub(crate) struct Message<'a> {
     pub(crate) watched: bool,
 }
 
+impl Outgoing for Message<'_> {
+    fn encode(
+        &self,
+        out: &mut BytesMut,
+        number: u16,
+        body_size: u64,
+        frame_max: u32,
+    ) -> Result<(), Error> {
+        encode::method(out, number, &self.method)?;
+        let begin = out.len();
+        encode_header(out, number, body_size, self.properties, self.persistent)?;
+        check_frame("the message's properties", out.len() - begin, frame_max)
+    }
+
+    fn address(&self) -> Option<(ShortStr, ShortStr)> {
+        let basic::Publish { exchange, routing_key, mandatory, immediate } = &self.method;
+        (*mandatory || *immediate).then(|| (exchange.clone(), routing_key.clone()))
+    }
+
+    fn body(&self) -> &Body<'_> {
+        &self.body
+    }
+
+    fn watch(&self) -> Watch {
+        if self.watched { Watch::Confirm } else { Watch::Nobody }
+    }
+}
+
 impl Core {
     /// Publishes `message`, or waits: for room, or for the server to lift a block.
     pub(crate) fn poll_publish(
         &mut self,
         key: ChannelKey,
-        message: &Message<'_>,
+        message: &impl Outgoing,
         waiter: &mut Option<WaiterKey>,
         cx: &Context<'_>,
     ) -> Poll<Result<Option<ConfirmKey>, Error>> {
@@ -59,7 +116,7 @@ impl Core {
     pub(crate) fn publish(
         &mut self,
         key: ChannelKey,
-        message: &Message<'_>,
+        message: &impl Outgoing,
     ) -> Result<Option<Option<ConfirmKey>>, Error> {
         self.check_open()?;
         let is_full = self.is_full() || self.blocked.is_some();
@@ -69,41 +126,48 @@ impl Core {
             return Ok(None);
         }
         let number = channel.number;
-        let select_confirms = message.watched && channel.confirms.is_none();
+        let watch = message.watch();
+        let select_confirms = watch != Watch::Nobody && channel.confirms.is_none();
         if select_confirms {
             channel.check_mode::<confirm::Select>()?;
         }
-        let body = message.body.as_bytes();
+        let body = message.body().as_bytes();
         let is_large = body.len() >= LARGE_BODY;
         let frame_max = self.output.frame_max();
         self.output.channel(number, |out| {
             let begin = out.len();
-            let encoded = encode_message(out, number, message, select_confirms, frame_max);
-            if encoded.is_err() {
-                out.truncate(begin);
-            } else if !is_large {
+            if select_confirms {
+                // Without an answer to wait for: should the server refuse, it closes the channel.
+                encode::method(out, number, &confirm::Select { no_wait: true })?;
+            }
+            message
+                .encode(out, number, body.len() as u64, frame_max)
+                .inspect_err(|_| out.truncate(begin))?;
+            if !is_large {
                 encode::body(out, number, body, frame_max);
             }
-            encoded
+            Ok::<_, Error>(())
         })?;
         if is_large {
-            self.output.large_body(number, message.body.to_bytes());
+            self.output.large_body(number, message.body().to_bytes());
         }
 
         if select_confirms {
             channel.confirms = Some(Confirms::new(channel.epoch));
         }
         let Some(confirms) = &mut channel.confirms else { return Ok(Some(None)) };
-        let place = if message.watched {
-            let place = confirms.push();
-            if message.method.mandatory || message.method.immediate {
-                let basic::Publish { exchange, routing_key, .. } = message.method.clone();
-                confirms.mandatory(place, exchange, routing_key, Fingerprint::of(body));
+        let place = match watch {
+            Watch::Confirm => {
+                let place = confirms.push();
+                if let Some((exchange, routing_key)) = message.address() {
+                    confirms.mandatory(place, exchange, routing_key, Fingerprint::of(body));
+                }
+                Some(place)
             }
-            Some(place)
-        } else {
-            confirms.push_unwatched();
-            None
+            Watch::Nobody => {
+                confirms.push_unwatched();
+                None
+            }
         };
         // The confirm can only come if the socket is read.
         self.attention |= !self.reading;
@@ -137,35 +201,27 @@ impl Core {
     }
 }
 
-/// Appends all of a message but its body.
-fn encode_message(
+/// Appends a content header.
+pub(super) fn encode_header(
     out: &mut BytesMut,
     number: u16,
-    message: &Message<'_>,
-    select_confirms: bool,
-    frame_max: u32,
+    body_size: u64,
+    properties: Option<&basic::Properties>,
+    persistent: bool,
 ) -> Result<(), Error> {
-    if select_confirms {
-        // Without an answer to wait for: should the server refuse, it closes the channel.
-        encode::method(out, number, &confirm::Select { no_wait: true })?;
-    }
-    encode::method(out, number, &message.method)?;
-    let body_size = message.body.as_bytes().len() as u64;
-    let begin = out.len();
-    match message.properties {
-        Some(properties) if message.persistent => {
+    match properties {
+        Some(properties) if persistent => {
             let properties = properties.clone().with_delivery_mode(PERSISTENT);
             encode::header(out, number, body_size, &properties)?;
         }
         Some(properties) => encode::header(out, number, body_size, properties)?,
         None => {
             // Flags and values, encoded already.
-            let properties: &[u8] =
-                if message.persistent { &[0x10, 0, PERSISTENT] } else { &[0, 0] };
+            let properties: &[u8] = if persistent { &[0x10, 0, PERSISTENT] } else { &[0, 0] };
             encode::raw_header(out, number, basic::CLASS_ID, body_size, properties);
         }
     }
-    check_frame("the message's properties", out.len() - begin, frame_max)
+    Ok(())
 }
 
 impl Body<'_> {

@@ -24,6 +24,7 @@ mod hostile;
 mod model;
 mod modes;
 mod no_wait;
+mod prepared;
 mod returns;
 mod rules;
 mod waits;
