@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,12 +15,17 @@ use futures_core::Stream;
 use crate::arguments::{StreamOffset, milliseconds};
 use crate::call::PendingCall;
 use crate::channel::Channel;
-use crate::core::{Answer, ConsumerKey, End, Incoming};
+use crate::core::{Answer, ConsumerKey, Core, End, Incoming};
 use crate::delivery::Delivery;
 use crate::error::{Error, Initiator};
 use crate::publish::argument;
 use crate::request::arguments;
 use crate::shared::{ChannelHandle, now};
+use crate::source::Source;
+
+mod end;
+
+pub use self::end::ConsumerEnd;
 
 /// A consumer about to be started: await it, after setting what is to be set.
 #[derive(Debug)]
@@ -146,13 +151,17 @@ impl<'a> Consume<'a> {
         let qos = qos.map(|qos| PendingCall::new(channel, qos, true));
         let consumer = Consumer {
             handle: ConsumerHandle {
-                channel: Arc::clone(channel),
                 key,
-                tag: request.consumer_tag,
-                no_ack: request.no_ack,
+                source: Arc::new(Source {
+                    channel: Arc::clone(channel),
+                    queue: request.queue,
+                    tag: request.consumer_tag,
+                    no_ack: request.no_ack,
+                }),
+                kept_end: Arc::default(),
             },
             batch: VecDeque::new(),
-            end: None,
+            is_over: false,
         };
         if let Some(call) = call {
             if let Some(qos) = qos {
@@ -191,13 +200,19 @@ pub struct Consumer {
     handle: ConsumerHandle,
     /// Fetched from the connection, not yet handed out.
     batch: VecDeque<Incoming>,
-    end: Option<End>,
+    /// Whether the stream has told its end.
+    is_over: bool,
 }
 
 impl Consumer {
     /// The consumer tag.
-    pub const fn consumer_tag(&self) -> &ShortStr {
-        &self.handle.tag
+    pub fn consumer_tag(&self) -> &ShortStr {
+        self.handle.consumer_tag()
+    }
+
+    /// The queue, as the program named it.
+    pub fn queue(&self) -> &ShortStr {
+        self.handle.queue()
     }
 
     /// The channel that it consumes by.
@@ -227,21 +242,65 @@ impl Consumer {
         self.handle.cancel()
     }
 
-    fn poll_delivery(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
+    /// Why there are no more deliveries, once that is so: as soon as this program or the server has
+    /// cancelled the consumer, or its channel or connection is closed. What had come before can still
+    /// be fetched, and after the stream's end this says why.
+    pub fn end(&self) -> Option<ConsumerEnd> {
+        self.handle.end()
+    }
+
+    /// Cancels the consumer, waits for the server's agreement, and sends what was not handed out back
+    /// to its queue, except to a stream: afterwards nothing more comes from here, and what was handed
+    /// out is still to be settled.
+    ///
+    /// Dropped while it waits, all that happens as when the consumer is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when the server doesn't answer, [`Error::ChannelClosed`] or
+    /// [`Error::ConnectionClosed`] when it can't: in the end the server puts all of it back itself.
+    pub async fn stop(self) -> Result<(), Error> {
+        self.cancel().await
+    }
+
+    /// Cancels the consumer, waits for the server's agreement, and returns all that was not handed out,
+    /// in its order. Whatever else ends the consumer first, what had come is returned all the same:
+    /// [`ConsumerHandle::end`] tells.
+    ///
+    /// Dropped while it waits, everything goes back to its queue as when the consumer is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when the server doesn't answer; what had come goes back to its queue.
+    pub async fn drain(mut self) -> Result<Vec<Delivery>, Error> {
+        // What else can go wrong, such as a closed channel, has ended the stream too.
+        if let Err(error @ Error::Timeout { .. }) = self.cancel().await {
+            return Err(error);
+        }
+        let mut deliveries = Vec::with_capacity(self.batch.len());
+        while let Some(delivery) = self.next().await {
+            deliveries.extend(delivery);
+        }
+        Ok(deliveries)
+    }
+
+    pub(crate) fn poll_delivery(
+        &mut self,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Delivery, Error>>> {
         loop {
             if let Some(incoming) = self.batch.pop_front() {
-                let ConsumerHandle { channel, no_ack, .. } = &self.handle;
-                let delivery = Delivery::new(incoming, Arc::clone(channel), *no_ack);
+                let delivery = Delivery::new(incoming, Arc::clone(&self.handle.source));
                 return Poll::Ready(Some(Ok(delivery)));
             }
-            if self.end.is_some() {
+            if self.is_over {
                 return Poll::Ready(None);
             }
             let (key, batch) = (self.handle.key, &mut self.batch);
-            match self.handle.channel.with(|core| core.poll_deliveries(key, batch, cx)) {
+            match self.handle.with(|core| core.poll_deliveries(key, batch, cx)) {
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(end)) => {
-                    self.end = Some(end.clone());
+                    self.is_over = true;
                     return Poll::Ready(match end {
                         End::Closed(error) if error.initiator() != Initiator::User => {
                             Some(Err(error))
@@ -270,19 +329,22 @@ impl Stream for Consumer {
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
-            .field("channel", &self.handle.channel.number)
-            .field("consumer_tag", &self.handle.tag)
-            .field("no_ack", &self.handle.no_ack)
+            .field("channel", &self.handle.source.channel.number)
+            .field("consumer_tag", &self.handle.source.tag)
+            .field("no_ack", &self.handle.source.no_ack)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Consumer {
     fn drop(&mut self) {
+        let end = self.end().unwrap_or(ConsumerEnd::Cancelled);
+        let _ = self.handle.kept_end.set(end);
         let unfetched = self.batch.drain(..);
-        let ConsumerHandle { channel, key, tag, no_ack } = &self.handle;
-        channel.with(|core| {
-            core.release_consumer(channel.key, *key, (tag, *no_ack), unfetched, now());
+        let ConsumerHandle { key, source, .. } = &self.handle;
+        let (channel, subscription) = (source.channel.key, (&source.tag, source.no_ack));
+        self.handle.with(|core| {
+            core.release_consumer(channel, *key, subscription, unfetched, now());
         });
     }
 }
@@ -292,26 +354,46 @@ impl Drop for Consumer {
 /// It doesn't keep the consumer, but its channel open.
 #[derive(Clone, Debug)]
 pub struct ConsumerHandle {
-    channel: Arc<ChannelHandle>,
     key: ConsumerKey,
-    tag: ShortStr,
-    no_ack: bool,
+    source: Arc<Source>,
+    /// Why it ended, once it is dropped.
+    kept_end: Arc<OnceLock<ConsumerEnd>>,
 }
 
 impl ConsumerHandle {
     /// The consumer tag.
-    pub const fn consumer_tag(&self) -> &ShortStr {
-        &self.tag
+    pub fn consumer_tag(&self) -> &ShortStr {
+        &self.source.tag
+    }
+
+    /// As [`Consumer::queue`].
+    pub fn queue(&self) -> &ShortStr {
+        &self.source.queue
     }
 
     /// The channel that it consumes by.
     pub fn channel(&self) -> Channel {
-        Channel::new(Arc::clone(&self.channel))
+        Channel::new(Arc::clone(&self.source.channel))
+    }
+
+    /// As [`Consumer::end`], also when the consumer is dropped.
+    pub fn end(&self) -> Option<ConsumerEnd> {
+        if let Some(end) = self.kept_end.get() {
+            return Some(end.clone());
+        }
+        self.with(|core| core.consumer_end(self.key)).map(|end| match end {
+            End::Cancelled => ConsumerEnd::Cancelled,
+            End::Closed(error) => ConsumerEnd::of(&error),
+        })
     }
 
     /// As [`Consumer::cancel`].
     pub fn cancel(&self) -> Cancel {
         Cancel { consumer: self.clone(), no_wait: false }
+    }
+
+    fn with<T>(&self, command: impl FnOnce(&mut Core) -> T) -> T {
+        self.source.channel.with(command)
     }
 }
 
@@ -335,12 +417,13 @@ impl Cancel {
     }
 
     async fn run(self) -> Result<(), Error> {
-        let Self { consumer: ConsumerHandle { channel, key, tag, no_ack }, no_wait } = self;
+        let Self { consumer: ConsumerHandle { key, source, .. }, no_wait } = self;
+        let Source { channel, tag, no_ack, .. } = &*source;
         if no_wait {
-            return channel.with(|core| core.cancel_no_wait(channel.key, key, (&tag, no_ack)));
+            return channel.with(|core| core.cancel_no_wait(channel.key, key, (tag, *no_ack)));
         }
-        match channel.with(|core| core.cancel(channel.key, key, &tag, now()))? {
-            Some(call) => PendingCall::new(&channel, call, true).await.map(|_| ()),
+        match channel.with(|core| core.cancel(channel.key, key, tag, now()))? {
+            Some(call) => PendingCall::new(channel, call, true).await.map(|_| ()),
             None => Ok(()),
         }
     }
@@ -384,7 +467,9 @@ impl<'a> Get<'a> {
         match PendingCall::new(channel, call, no_ack).await? {
             Answer::Method(_) => Ok(None),
             Answer::Message(incoming, message_count) => {
-                let delivery = Delivery::new(*incoming, Arc::clone(channel), no_ack);
+                let (channel, tag) = (Arc::clone(channel), ShortStr::empty());
+                let source = Source { channel, queue: request.queue, tag, no_ack };
+                let delivery = Delivery::new(*incoming, Arc::new(source));
                 Ok(Some(Got { delivery, message_count }))
             }
         }

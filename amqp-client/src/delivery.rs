@@ -1,5 +1,6 @@
 //! Messages from the server, and their acknowledgement.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use bytes::Bytes;
 use crate::channel::Channel;
 use crate::core::Incoming;
 use crate::error::Error;
-use crate::shared::ChannelHandle;
+use crate::source::Source;
+use crate::text::{self, TextError};
 
 /// A message from a queue, to be settled with [`ack`](Self::ack), [`nack`](Self::nack) or
 /// [`reject`](Self::reject) unless it was consumed with `no_ack`.
@@ -35,10 +37,10 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub(crate) fn new(incoming: Incoming, channel: Arc<ChannelHandle>, no_ack: bool) -> Self {
+    pub(crate) fn new(incoming: Incoming, source: Arc<Source>) -> Self {
         let Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content } =
             incoming;
-        let acker = Acker { channel, delivery_tag, epoch, no_ack };
+        let acker = Acker { source, delivery_tag, epoch };
         let (properties, body) = (content.properties, content.body);
         Self { exchange, routing_key, redelivered, body, properties, acker }
     }
@@ -58,9 +60,30 @@ impl Delivery {
         &self.properties
     }
 
+    /// The body as text, in the character set that the content-encoding property names, as Python's
+    /// clients use it (`utf-8`, `ascii`, `iso-8859-1`, `utf-16`, `utf-32`, and what else they are called);
+    /// UTF-8 if there is none. What is UTF-8 isn't copied.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError`]: the content-encoding names something else, or the body isn't what it says.
+    pub fn text(&self) -> Result<Cow<'_, str>, TextError> {
+        text::text(&self.properties, &self.body)
+    }
+
     /// The delivery's number on its channel.
     pub const fn delivery_tag(&self) -> u64 {
         self.acker.delivery_tag
+    }
+
+    /// The tag of the consumer that it came for; empty if [`Channel::get`] has brought it.
+    pub fn consumer_tag(&self) -> &ShortStr {
+        &self.acker.source.tag
+    }
+
+    /// The queue that it came from, as the program named it to consume or get from it.
+    pub fn queue(&self) -> &ShortStr {
+        &self.acker.source.queue
     }
 
     /// The channel that it came by: to publish a reply, say.
@@ -144,17 +167,16 @@ impl fmt::Debug for Delivery {
 #[derive(Debug)]
 #[must_use = "a delivery that isn't settled is held back by the server until the channel closes"]
 pub struct Acker {
-    channel: Arc<ChannelHandle>,
+    source: Arc<Source>,
     delivery_tag: u64,
     /// Which instance of the channel delivered.
     epoch: u32,
-    no_ack: bool,
 }
 
 impl Acker {
     /// As [`Delivery::channel`].
     pub fn channel(&self) -> Channel {
-        Channel::new(Arc::clone(&self.channel))
+        Channel::new(Arc::clone(&self.source.channel))
     }
 
     /// As [`Delivery::delivery_tag`].
@@ -211,10 +233,11 @@ impl Acker {
 
     /// What was consumed with `no_ack` is settled already: the server would take offence.
     fn settle<M: Method>(&self, multiple: bool, method: &M) -> Result<(), Error> {
-        if self.no_ack {
+        let Self { source, delivery_tag, epoch } = self;
+        if source.no_ack {
             return Ok(());
         }
-        let Self { channel, delivery_tag, epoch, .. } = self;
+        let channel = &source.channel;
         channel.with(|core| core.settle(channel.key, (*epoch, *delivery_tag), multiple, method))
     }
 }

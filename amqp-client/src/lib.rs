@@ -111,6 +111,8 @@ mod request;
 mod sasl;
 mod shared;
 mod socket;
+mod source;
+mod text;
 mod tls;
 mod transport;
 mod uri;
@@ -131,7 +133,7 @@ pub use crate::arguments::{
 pub use crate::call::{Call, NoWait};
 pub use crate::channel::Channel;
 pub use crate::connection::Connection;
-pub use crate::consume::{Cancel, Consume, Consumer, ConsumerHandle, Get, Got};
+pub use crate::consume::{Cancel, Consume, Consumer, ConsumerEnd, ConsumerHandle, Get, Got};
 pub use crate::delivery::{Acker, Delivery};
 pub use crate::error::{
     CloseReason, ConnectError, Error, Initiator, ServerClose, Stage, Violation,
@@ -146,5 +148,6 @@ pub use crate::publish::{
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 pub use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};
 pub use crate::socket::Keepalive;
+pub use crate::text::TextError;
 pub use crate::tls::{TlsError, TlsOptions};
 pub use crate::uri::UriError;

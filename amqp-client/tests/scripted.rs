@@ -23,6 +23,8 @@ mod confirms;
 mod connecting;
 #[path = "scripted/consuming.rs"]
 mod consuming;
+#[path = "scripted/ends.rs"]
+mod ends;
 #[path = "scripted/heartbeats.rs"]
 mod heartbeats;
 #[path = "scripted/methods.rs"]

@@ -60,6 +60,11 @@ impl Core {
         Ok(())
     }
 
+    /// Why a consumer gets no more deliveries, once that is so; what came can still be fetched.
+    pub(crate) fn consumer_end(&mut self, consumer: ConsumerKey) -> Option<End> {
+        self.consumers.ended(consumer)
+    }
+
     /// Whether deliveries for `tag` are this consumer's.
     pub(super) fn is_subscribed(
         &mut self,

@@ -114,6 +114,11 @@ impl Consumers {
         }
     }
 
+    /// Why a consumer gets no more deliveries, once that is so.
+    pub(crate) fn ended(&mut self, key: ConsumerKey) -> Option<End> {
+        self.get_mut(key)?.end.clone()
+    }
+
     /// Moves everything queued to `batch`, which must be empty, or says how the consumer ended.
     pub(crate) fn poll(
         &mut self,

@@ -1,5 +1,6 @@
 //! What became of each published message.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use crate::core::ConfirmKey;
 use crate::error::Error;
 use crate::shared::ChannelHandle;
+use crate::text::{self, TextError};
 
 /// The outcome of one published message, still to come: await it.
 ///
@@ -143,6 +145,15 @@ impl Returned {
     /// [`PropertiesError`] when they don't decode.
     pub fn properties(&self) -> Result<basic::Properties, PropertiesError> {
         self.properties.decode()
+    }
+
+    /// Its body as text, as [`Delivery::text`](crate::Delivery::text).
+    ///
+    /// # Errors
+    ///
+    /// As [`Delivery::text`](crate::Delivery::text).
+    pub fn text(&self) -> Result<Cow<'_, str>, TextError> {
+        text::text(&self.properties, &self.body)
     }
 }
 
