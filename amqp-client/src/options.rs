@@ -54,6 +54,7 @@ pub struct ConnectOptions {
     pub(crate) max_control_frame: Option<u32>,
     pub(crate) output_limit: usize,
     pub(crate) delivery_limit: usize,
+    pub(crate) record_topology: bool,
 }
 
 /// A string that Debug doesn't show.
@@ -96,6 +97,7 @@ impl Default for ConnectOptions {
             max_control_frame: None,
             output_limit: 1024 * 1024,
             delivery_limit: 16 * 1024 * 1024,
+            record_topology: true,
         }
     }
 }
@@ -337,6 +339,15 @@ impl ConnectOptions {
     #[must_use]
     pub const fn delivery_limit(mut self, octets: usize) -> Self {
         self.delivery_limit = octets;
+        self
+    }
+
+    /// Whether the connection remembers the exchanges, queues and bindings that it declares, until it
+    /// deletes them. Switch it off for a program that declares millions of queues and leaves it to the
+    /// server to delete them, as by [`expires`](crate::QueueDeclare::expires). Default: true.
+    #[must_use]
+    pub const fn record_topology(mut self, record: bool) -> Self {
+        self.record_topology = record;
         self
     }
 

@@ -11,6 +11,8 @@ use super::calls::CallId;
 use super::confirms::Confirms;
 use super::consumers::ConsumerKey;
 use super::modes::Hold;
+use super::setup::Setup;
+use super::topology::Change;
 use crate::error::{CloseReason, Error};
 
 /// Where a channel's state lies. Its handle keeps it there after the channel is closed, so that the
@@ -31,6 +33,8 @@ pub(crate) struct Channel {
     /// The method whose content is being put together.
     pub(crate) carrier: Option<Carrier>,
     pub(crate) subscriptions: Subscriptions,
+    /// What it was told to be.
+    pub(crate) setup: Setup,
     /// Present in confirm mode.
     pub(crate) confirms: Option<Confirms>,
     /// Those of earlier instances, all settled, for as long as an outcome is still to be fetched.
@@ -79,6 +83,9 @@ pub(crate) struct Due {
 #[derive(Debug)]
 pub(crate) enum Then {
     Nothing,
+    /// This changes on the server: first what the reply is to, then what was sent behind that without
+    /// a reply.
+    Change(Vec<Change>),
     /// The channel is open.
     Open,
     /// This consumer has started.
@@ -125,6 +132,7 @@ impl Channel {
             assembler: Assembler::new(max_body),
             carrier: None,
             subscriptions: Subscriptions::default(),
+            setup: Setup::default(),
             confirms: None,
             former: Vec::new(),
             confirming: false,

@@ -207,9 +207,11 @@ impl Core {
         if let Some(Carrier::Get { call, .. }) = &channel.carrier {
             self.calls.finish(*call, Err(error.clone()), &mut self.wakes);
         }
-        for due in std::mem::take(&mut channel.due) {
+        for due in &channel.due {
             self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
         }
+        // What the server still agrees to is recorded, whoever waited for it.
+        channel.due.retain(|due| matches!(due.then, Then::Change(_)));
         for consumer in channel.subscriptions.drain() {
             self.consumers.end(consumer, End::Closed(error.clone()), &mut self.wakes);
         }
@@ -238,6 +240,7 @@ impl Core {
             return;
         }
         let error = channel.closed(&reason);
+        self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
         self.channels.free_number(number);
     }
@@ -249,12 +252,13 @@ impl Core {
         let (number, reason) = (channel.number, Arc::clone(reason));
         // Where both closes crossed, the caller learns of the server's: `end_channel` tells.
         if !matches!(*reason, CloseReason::ByServer(_))
-            && let Some(due) = channel.due.pop_front()
+            && let Some(due) = channel.due.pop_back()
         {
             let answer = Ok(Answer::Method(channel::CloseOk {}.into()));
             self.calls.finish(due.call, answer, &mut self.wakes);
         }
         let error = Error::ChannelClosed { channel: number, reason: Arc::clone(&reason) };
+        self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
         self.channels.free_number(number);
     }
@@ -263,6 +267,7 @@ impl Core {
     fn end_channel(&mut self, key: ChannelKey, reason: &Arc<CloseReason>, error: &Error) {
         self.end_calls_and_consumers(key, error);
         let Some(channel) = self.channels.get_mut(key) else { return };
+        channel.due.clear();
         channel.assembler.reset();
         channel.carrier = None;
         channel.hold = None;

@@ -16,7 +16,9 @@ impl Core {
     ) -> Result<ConsumerKey, Error> {
         self.check_tag(key, &consume.consumer_tag)?;
         self.send(key, consume)?;
-        Ok(self.subscribe(key, consume))
+        let consumer = self.subscribe(key, consume);
+        self.consumer_started(key, &consume.consumer_tag);
+        Ok(consumer)
     }
 
     /// Fails if the tag can't be told from another consumer's.
@@ -36,6 +38,7 @@ impl Core {
             let to = Destination::Consumer(consumer);
             let subscription = Subscription { to, no_ack: consume.no_ack };
             channel.subscriptions.insert(consume.consumer_tag.clone(), subscription);
+            channel.setup.add(consumer, consume);
         }
         consumer
     }
@@ -56,6 +59,7 @@ impl Core {
         }
         self.send(key, &basic::Cancel { consumer_tag: tag.clone(), no_wait: true })?;
         self.detach(key, consumer, subscription);
+        self.forget_consumer(key, |record| record.key == consumer);
         self.consumers.end(consumer, End::Cancelled, &mut self.wakes);
         Ok(())
     }

@@ -303,12 +303,14 @@ impl Core {
         };
         match due.then {
             Then::Nothing => {}
+            Then::Change(changes) => self.record(changes, Some(&reply)),
             Then::Consume { tag } => {
                 let destination = channel.subscriptions.destination(&tag);
                 if matches!(destination, Some(Destination::Requeue { .. })) {
                     // Its handle was dropped before it had started.
                     self.cancel_unawaited(key, &tag, now);
                 }
+                self.consumer_started(key, &tag);
             }
             Then::Open => channel.state = State::Open,
             Then::Cancel { tag } => self.end_subscription(key, &tag, End::Cancelled),
@@ -442,6 +444,7 @@ impl Core {
 
     /// No more deliveries come for `tag`.
     fn end_subscription(&mut self, key: ChannelKey, tag: &ShortStr, end: End) {
+        self.forget_consumer(key, |record| record.consume.consumer_tag == *tag);
         let Some(channel) = self.channels.get_mut(key) else { return };
         if let Some(subscription) = channel.subscriptions.remove(tag)
             && let Destination::Consumer(consumer) = subscription.to

@@ -25,9 +25,12 @@ mod inbound;
 mod modes;
 mod output;
 mod publish;
+mod recording;
+mod setup;
 mod template;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod waiters;
 
 use std::collections::VecDeque;
@@ -56,6 +59,7 @@ use self::consumers::Consumers;
 use self::handshake::{Handshake, Tuned};
 use self::heartbeat::Heartbeat;
 use self::output::{Item, Output, check_frame};
+use self::topology::Topology;
 use self::waiters::Waiters;
 use crate::error::{CloseReason, ConnectError, Error};
 use crate::options::ConnectOptions;
@@ -81,6 +85,7 @@ pub(crate) struct Core {
     /// Channels with unconfirmed messages.
     confirming: Vec<ChannelKey>,
     consumers: Consumers,
+    topology: Topology,
     calls: Calls,
     /// `connection.update-secret` that the server has yet to answer.
     secret_updates: VecDeque<CallId>,
@@ -138,6 +143,7 @@ impl Core {
             channels: Channels::new(options.max_body),
             confirming: Vec::new(),
             consumers: Consumers::default(),
+            topology: Topology::new(options.record_topology),
             calls: Calls::new(options.rpc_timeout),
             secret_updates: VecDeque::new(),
             heartbeat: Heartbeat::off(now),
@@ -350,7 +356,9 @@ impl Core {
         now: Instant,
     ) -> Result<CallId, Error> {
         let then = if R::ID == basic::Recover::ID { Then::Recover } else { Then::Nothing };
-        self.request(key, request, then, now)
+        let call = self.request(key, request, then, now)?;
+        self.note_request(key, request);
+        Ok(call)
     }
 
     /// Sends a request about the connection itself; the call tells the reply.
@@ -496,6 +504,7 @@ impl Core {
         let queued = self.consumers.remove(consumer);
         let is_active = self.is_subscribed(key, consumer, tag);
         self.detach(key, consumer, subscription);
+        self.forget_consumer(key, |record| record.key == consumer);
         let Some(channel) = self.channels.get_mut(key) else { return };
         // A cancel that overtakes the start of its consumer crashes RabbitMQ's channel, so one that is
         // still starting is cancelled when it has started.

@@ -1,6 +1,7 @@
 //! Methods that change how a channel behaves: confirm and transaction mode, commits, recovering what
 //! was delivered.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
@@ -48,7 +49,7 @@ impl Channel {
     }
 
     /// Takes note of a method that was sent.
-    fn note<M: Method>(&mut self) {
+    fn note<M: Method>(&mut self, method: &M) {
         match M::ID {
             tx::Select::ID => {
                 self.tx.get_or_insert(self.settled_through);
@@ -69,6 +70,11 @@ impl Channel {
             confirm::Select::ID => {
                 let epoch = self.epoch;
                 self.confirms.get_or_insert_with(|| Confirms::new(epoch));
+            }
+            basic::Qos::ID => {
+                if let Some(qos) = (method as &dyn Any).downcast_ref() {
+                    self.setup.qos(qos);
+                }
             }
             basic::Recover::ID => self.recovering += 1,
             basic::RecoverAsync::ID => self.recovered(),
@@ -108,7 +114,7 @@ impl Core {
             Some(hold) => write(&mut hold.open)?,
             None => self.output.channel(number, write)?,
         }
-        channel.note::<M>();
+        channel.note(method);
         Ok(())
     }
 
@@ -127,7 +133,7 @@ impl Core {
             self.attention |= !self.reading;
             return Poll::Pending;
         }
-        Poll::Ready(self.send(key, method))
+        Poll::Ready(self.send(key, method).inspect(|()| self.note_unanswered(key, method)))
     }
 
     /// `tx.commit-ok` has come: what waited for it goes out, up to the next commit.

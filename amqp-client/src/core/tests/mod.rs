@@ -27,6 +27,7 @@ mod no_wait;
 mod prepared;
 mod returns;
 mod rules;
+mod topology;
 mod waits;
 
 use std::collections::VecDeque;
