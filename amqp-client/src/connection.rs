@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use crate::call::{ConnectionCall, PendingCall};
 use crate::channel::Channel;
 use crate::core::{Core, WaiterKey};
+use crate::dial::{Attempts, Endpoint, Peer, Target};
 use crate::driver::Driver;
-use crate::error::{CloseReason, Error};
+use crate::error::{CloseReason, ConnectError, Error};
 use crate::options::ConnectOptions;
 use crate::publish::argument;
 use crate::shared::{ChannelHandle, ConnectionHandle, Shared, now};
@@ -53,17 +54,33 @@ impl Connection {
     /// # Errors
     ///
     /// [`Error::Option`] for an unusable option, [`Error::Connect`] for what stood in the way of
-    /// connecting, at the latest after [`ConnectOptions::connect_timeout`].
+    /// connecting, at the latest after [`ConnectOptions::connect_timeout`]. Where several addresses
+    /// were tried, [`ConnectError::AllFailed`] has the cause of each.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
         options.check()?;
         let deadline = Instant::now() + options.connect_timeout;
-        let transport = Transport::dial(options, deadline).await?;
-        Self::handshake(transport, options, deadline).await
+        let hosts = options.hosts.plan().next_round();
+        if hosts.is_empty() {
+            return Err(ConnectError::NoHost.into());
+        }
+        let mut attempts = Attempts::new(options, hosts, deadline);
+        while let Some(target) = attempts.next().await {
+            match Self::attempt(&target, options).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => attempts.failed(&target, error)?,
+            }
+        }
+        Err(attempts.into_error().into())
+    }
+
+    async fn attempt(target: &Target, options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let (socket, peer) = target.connect(options).await?;
+        Self::begin(socket, options, &target.endpoint, Some(peer), target.deadline).await
     }
 
     /// Connects over a transport of your own: a tunnel, a Unix socket, a pipe in memory. The options'
-    /// host and port aren't used, but that TLS, if the options have it, is spoken inside the transport
-    /// and checks the server's certificate against the host. For TLS of your own, give options without.
+    /// hosts and port aren't used, but that TLS, if the options have it, is spoken inside the transport
+    /// and checks the server's certificate against the first host. For TLS of your own, give options without.
     ///
     /// ```
     /// # use amqp091_client::{ConnectOptions, Connection};
@@ -84,25 +101,32 @@ impl Connection {
     {
         options.check()?;
         let deadline = Instant::now() + options.connect_timeout;
-        let transport = Transport::over(transport, options, deadline).await?;
-        Self::handshake(transport, options, deadline).await
+        let endpoint = options.first_endpoint();
+        Ok(Self::begin(transport, options, &endpoint, None, deadline).await?)
     }
 
-    async fn handshake<S>(
-        transport: Transport<S>,
+    async fn begin<S>(
+        inner: S,
         options: &ConnectOptions,
+        endpoint: &Endpoint,
+        peer: Option<Peer>,
         deadline: Instant,
-    ) -> Result<Self, Error>
+    ) -> Result<Self, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let shared = Shared::new(Core::new(options.clone(), now(), deadline.into_std()));
+        let transport = Transport::over(inner, options, endpoint, deadline).await?;
+        let core = Core::new(options.clone(), now(), deadline.into_std());
+        let shared = Shared::new(core, peer);
         let connection =
             Self { handle: Arc::new(ConnectionHandle { shared: Arc::clone(&shared) }) };
         tokio::spawn(Driver::new(Arc::clone(&shared), transport));
         let opened = poll_fn(|cx| shared.with(|core| core.poll_open(cx))).await;
         #[cfg(feature = "tls")]
-        let opened = opened.map_err(|error| crate::transport::explain(error, options));
+        let opened = match options.tls {
+            Some(_) => opened.map_err(|error| crate::transport::explain(error, endpoint)),
+            None => opened,
+        };
         opened?;
         Ok(connection)
     }
@@ -122,6 +146,11 @@ impl Connection {
 
     pub(crate) fn new(handle: Arc<ConnectionHandle>) -> Self {
         Self { handle }
+    }
+
+    /// The host and address that it is connected to; `None` over a transport of the program's own.
+    pub fn peer(&self) -> Option<Peer> {
+        self.handle.shared.peer()
     }
 
     /// How many channels can be open at once: the negotiated channel-max, or 65535 where neither side

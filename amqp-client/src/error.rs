@@ -4,6 +4,7 @@
 //! An [`Error`] is cheap to clone: the one that ends a channel or a connection is kept, and given to
 //! every call that was waiting and to every later one.
 
+use std::net::SocketAddr;
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use amqp091::content::ContentError;
@@ -13,6 +14,7 @@ use amqp091::protocol_header::ProtocolHeader;
 use amqp091::types::{EncodeError, MethodError, MethodId, ShortStr, TooLong};
 use thiserror::Error;
 
+use crate::hosts::Host;
 use crate::mode::ChannelMode;
 use crate::publish::PublishError;
 use crate::tls::TlsError;
@@ -145,20 +147,14 @@ impl Error {
             Self::ConnectionClosed(reason) | Self::ChannelClosed { reason, .. } => {
                 reason.initiator()
             }
-            Self::Connect(ConnectError::Refused { .. }) | Self::ConsumerCancelled { .. } => {
-                Initiator::Server
-            }
+            Self::Connect(error) => error.initiator(),
+            Self::ConsumerCancelled { .. } => Initiator::Server,
             Self::Uri(_)
             | Self::Option { .. }
-            | Self::Connect(ConnectError::Sasl { .. })
             | Self::Argument { .. }
             | Self::Encode(_)
             | Self::FrameTooLarge { .. }
             | Self::ChannelMode { .. } => Initiator::User,
-            Self::Connect(ConnectError::Tls { source, .. }) if source.is_local() => Initiator::User,
-            Self::Connect(ConnectError::Tls { source: TlsError::Alert { .. }, .. }) => {
-                Initiator::Server
-            }
             Self::Publish(error) => match &**error {
                 PublishError::Unknown(error) => error.initiator(),
                 PublishError::Returned(_) | PublishError::Nacked => Initiator::Server,
@@ -189,6 +185,14 @@ pub enum Initiator {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The host's addresses weren't found.
+    #[error("can't find the address of {host:?}: {source}")]
+    Lookup {
+        /// The name.
+        host: String,
+        /// What the operating system says.
+        source: Arc<io::Error>,
+    },
     /// No TCP connection.
     #[error("can't connect to {address}: {source}")]
     Tcp {
@@ -210,7 +214,8 @@ pub enum ConnectError {
     Timeout {
         /// What was waited for.
         stage: Stage,
-        /// How long the whole attempt was given.
+        /// How long it was given: all of the [`connect_timeout`](crate::ConnectOptions::connect_timeout),
+        /// or this address's share of it.
         after: Duration,
     },
     /// The server closed the socket without a word.
@@ -295,12 +300,115 @@ pub enum ConnectError {
         /// What it did.
         violation: Violation,
     },
+    /// None of several addresses led to a connection.
+    #[error("no connection to any of {} addresses: {}", attempts.len(), Listed(attempts))]
+    AllFailed {
+        /// All that were tried, in that order.
+        attempts: Vec<FailedAttempt>,
+    },
+    /// [`OrderHosts`](crate::OrderHosts) left no host to try.
+    #[error("the order of hosts has left none to try")]
+    NoHost,
+}
+
+impl ConnectError {
+    /// Whether another server would say the same.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Refused { close, .. } => {
+                matches!(close.code, ReplyCode::ACCESS_REFUSED | ReplyCode::NOT_ALLOWED)
+            }
+            Self::Tls { source, .. } => source.is_local(),
+            Self::Mechanism { .. }
+            | Self::Challenge { .. }
+            | Self::Sasl { .. }
+            | Self::Encode { .. } => true,
+            _ => false,
+        }
+    }
+
+    fn initiator(&self) -> Initiator {
+        match self {
+            Self::Refused { .. } | Self::Tls { source: TlsError::Alert { .. }, .. } => {
+                Initiator::Server
+            }
+            Self::Sasl { .. } | Self::NoHost => Initiator::User,
+            Self::Tls { source, .. } if source.is_local() => Initiator::User,
+            // It was the same everywhere, or nobody in particular.
+            Self::AllFailed { attempts } => {
+                let mut all = attempts.iter().map(|attempt| attempt.error.initiator());
+                match all.next() {
+                    Some(first) if all.all(|other| other == first) => first,
+                    _ => Initiator::Library,
+                }
+            }
+            _ => Initiator::Library,
+        }
+    }
+}
+
+/// One address, or one name without any, that led to no connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// The host, with the port that was used.
+    pub host: Host,
+    /// The address; `None` when the host's addresses weren't found.
+    pub address: Option<SocketAddr>,
+    /// Why.
+    pub error: ConnectError,
+}
+
+impl FailedAttempt {
+    /// Whether somebody was there.
+    pub(crate) fn is_answered(&self) -> bool {
+        !matches!(
+            self.error,
+            ConnectError::Lookup { .. }
+                | ConnectError::Tcp { .. }
+                | ConnectError::Timeout { stage: Stage::Lookup | Stage::Tcp, .. }
+        )
+    }
+}
+
+impl fmt::Display for FailedAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            // The name says nothing more.
+            Some(address) if self.host.to_string() == address.to_string() => {
+                write!(f, "{address}")?
+            }
+            Some(address) => write!(f, "{} ({address})", self.host)?,
+            None => write!(f, "{}", self.host)?,
+        }
+        match &self.error {
+            // These would name the address again.
+            ConnectError::Tcp { source, .. } => write!(f, ": {source}"),
+            ConnectError::Tls { source, .. } => write!(f, ": no TLS: {source}"),
+            error => write!(f, ": {error}"),
+        }
+    }
+}
+
+/// All of them, in one line.
+struct Listed<'a>(&'a [FailedAttempt]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, attempt) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{attempt}")?;
+        }
+        Ok(())
+    }
 }
 
 /// How far a connection attempt has come: what it waits for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// The host's addresses (DNS).
+    Lookup,
     /// The TCP connection.
     Tcp,
     /// The TLS session.
@@ -319,13 +427,13 @@ impl Stage {
             Self::Tune => " (servers do so for a login that they don't like)",
             Self::OpenOk => " (servers do so for tuning values that they don't like)",
             Self::Start => " (a port that speaks TLS, or no AMQP at all, may do so)",
-            Self::Tcp | Self::Tls => "",
+            Self::Lookup | Self::Tcp | Self::Tls => "",
         }
     }
 
     const fn refused(self) -> &'static str {
         match self {
-            Self::Tcp | Self::Tls | Self::Start => "connection",
+            Self::Lookup | Self::Tcp | Self::Tls | Self::Start => "connection",
             Self::Tune => "login",
             Self::OpenOk => "virtual host",
         }
@@ -335,6 +443,7 @@ impl Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Lookup => "the host's addresses",
             Self::Tcp => "the TCP connection",
             Self::Tls => "the TLS handshake",
             Self::Start => "the server's greeting (connection.start)",

@@ -100,9 +100,11 @@ mod connection;
 mod consume;
 mod core;
 mod delivery;
+mod dial;
 mod driver;
 mod error;
 mod exchange;
+mod hosts;
 mod mode;
 mod options;
 mod publish;
@@ -135,10 +137,12 @@ pub use crate::channel::Channel;
 pub use crate::connection::Connection;
 pub use crate::consume::{Cancel, Consume, Consumer, ConsumerEnd, ConsumerHandle, Get, Got};
 pub use crate::delivery::{Acker, Delivery};
+pub use crate::dial::Peer;
 pub use crate::error::{
-    CloseReason, ConnectError, Error, Initiator, ServerClose, Stage, Violation,
+    CloseReason, ConnectError, Error, FailedAttempt, Initiator, ServerClose, Stage, Violation,
 };
 pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
+pub use crate::hosts::{Host, HostOrder, HostRound, OrderHosts};
 pub use crate::mode::{ChannelMode, ConfirmSelect};
 pub use crate::options::ConnectOptions;
 pub use crate::publish::{

@@ -7,7 +7,9 @@ use amqp091::frame::FrameLimits;
 use amqp091::protocol::constants;
 use amqp091::types::{FieldTable, ShortStr, Value};
 
+use crate::dial::Endpoint;
 use crate::error::Error;
+use crate::hosts::{Host, HostOrder, Hosts};
 use crate::sasl::{Login, Mechanism};
 use crate::socket::{Keepalive, SocketOptions};
 use crate::tls::TlsOptions;
@@ -33,7 +35,7 @@ const TLS_PORT: u16 = 5671;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    pub(crate) host: String,
+    pub(crate) hosts: Hosts,
     pub(crate) port: Option<u16>,
     pub(crate) socket: SocketOptions,
     pub(crate) tls: Option<TlsOptions>,
@@ -47,6 +49,7 @@ pub struct ConnectOptions {
     pub(crate) channel_max: u16,
     pub(crate) frame_max: u32,
     pub(crate) connect_timeout: Duration,
+    pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) rpc_timeout: Duration,
     pub(crate) confirm_timeout: Duration,
     pub(crate) close_timeout: Duration,
@@ -76,7 +79,7 @@ impl fmt::Debug for Secret {
 impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
-            host: "localhost".to_owned(),
+            hosts: Hosts::new(vec![Host::from("localhost")]),
             port: None,
             socket: SocketOptions::default(),
             tls: None,
@@ -90,6 +93,7 @@ impl Default for ConnectOptions {
             channel_max: 2047,
             frame_max: 131_072,
             connect_timeout: Duration::from_secs(30),
+            attempt_timeout: None,
             rpc_timeout: Duration::from_secs(30),
             confirm_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(10),
@@ -105,7 +109,9 @@ impl Default for ConnectOptions {
 impl ConnectOptions {
     /// The options that a URI gives: `amqp://user:password@host:port/vhost?heartbeat=10`, every part
     /// but the scheme optional, percent-encoded where need be (the virtual host `/` is `%2f`).
-    /// `amqps://` is the same over TLS, on port 5671 if there is none in it.
+    /// `amqps://` is the same over TLS, on port 5671 if there is none in it. [Several
+    /// hosts](Self::hosts), each with a port of its own or without, are separated by commas:
+    /// `amqp://user:password@rabbit-1,rabbit-2:5673/vhost`.
     ///
     /// Query parameters, RabbitMQ's and one more:
     ///
@@ -131,7 +137,7 @@ impl ConnectOptions {
         let uri = Uri::parse(uri)?;
         let defaults = Self::default();
         Ok(Self {
-            host: uri.host.unwrap_or(defaults.host),
+            hosts: if uri.hosts.is_empty() { defaults.hosts } else { Hosts::new(uri.hosts) },
             port: uri.port,
             tls: uri.tls,
             connection_name: uri.connection_name,
@@ -153,14 +159,50 @@ impl ConnectOptions {
         })
     }
 
-    /// The server's host name or address. Default: `localhost`.
+    /// The server's host name or address: `broker`, `10.0.0.1`, `::1`; with a port of its own
+    /// `broker:5673`, `[::1]:5673`. A name may stand for several addresses, IPv4 and IPv6: they are
+    /// tried in turn, in the order in which the system gives them. Default: `localhost`.
     #[must_use]
-    pub fn host(mut self, host: impl Into<String>) -> Self {
-        self.host = host.into();
+    pub fn host(self, host: impl Into<Host>) -> Self {
+        self.hosts([host])
+    }
+
+    /// Several servers, such as the nodes of a cluster: the connection goes to the first that takes it.
+    ///
+    /// Each has a fair share of the [`connect_timeout`](Self::connect_timeout). One that can't be
+    /// reached, isn't what it should be, is silent or refuses for reasons of its own leads on to the
+    /// next; a refused login or virtual host (403, 530) ends the attempt, as the nodes of a cluster have
+    /// the same users and virtual hosts. TLS checks each server's certificate against its own name.
+    ///
+    /// ```
+    /// use amqp091_client::{ConnectOptions, HostOrder};
+    ///
+    /// let options = ConnectOptions::default()
+    ///     .hosts(["rabbit-1", "rabbit-2", "rabbit-3:5673"])
+    ///     .host_order(HostOrder::Shuffled);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn hosts<H: Into<Host>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.hosts.list = hosts.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The server's port. Default: 5672, and 5671 with TLS.
+    /// One more server beside those that [`hosts`](Self::hosts), [`host`](Self::host) or the URI gave.
+    #[must_use]
+    pub fn add_host(mut self, host: impl Into<Host>) -> Self {
+        self.hosts.list.push(host.into());
+        self
+    }
+
+    /// The order in which several hosts are tried. Default: in turn.
+    #[must_use]
+    pub fn host_order(mut self, order: HostOrder) -> Self {
+        self.hosts.order = order;
+        self
+    }
+
+    /// The port of every host that has none of its own. Default: 5672, and 5671 with TLS.
     #[must_use]
     pub const fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -277,10 +319,19 @@ impl ConnectOptions {
         self
     }
 
-    /// How long connecting may take, from the first packet to the open virtual host. Default: 30 s.
+    /// How long connecting may take, from the first look for the host's addresses to the open virtual
+    /// host, whatever number of hosts and addresses are tried. Default: 30 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.min(LONGEST);
+        self
+    }
+
+    /// How long one address may take of that, from its first packet to the open virtual host. Default:
+    /// `None`, a fair share of what is left of the time, which is all of it for the last address.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.attempt_timeout = timeout.into();
         self
     }
 
@@ -370,10 +421,10 @@ impl ConnectOptions {
         }
     }
 
-    /// Host and port, as people write them.
-    pub(crate) fn address(&self) -> String {
-        let (host, port) = (&self.host, self.port_in_use());
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    /// The host that a transport of the program's own is taken to lead to.
+    pub(crate) fn first_endpoint(&self) -> Endpoint {
+        let none = Host::from("");
+        Endpoint::new(self.hosts.list.first().unwrap_or(&none), self)
     }
 
     /// Finds what no connection could be opened with, before anything is sent.
@@ -385,6 +436,9 @@ impl ConnectOptions {
         }
         if self.heartbeat.subsec_nanos() != 0 || self.heartbeat.as_secs() > u16::MAX.into() {
             return wrong("heartbeat", "must be whole seconds, at most 65535");
+        }
+        if self.hosts.list.is_empty() || self.hosts.list.iter().any(|host| host.name().is_empty()) {
+            return wrong("hosts", "must be at least one, each with a name or address");
         }
         if let Err((option, problem)) = self.socket.check() {
             return wrong(option, problem);

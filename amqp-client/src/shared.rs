@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::core::{ChannelKey, Core};
+use crate::dial::Peer;
 use crate::error::CloseReason;
 
 /// The core behind its lock. The lock is held for the time of one command or one batch of input,
@@ -20,12 +21,18 @@ struct State {
     driver: Option<Waker>,
     /// Whether the driver sleeps until the socket takes more: new output alone need not wake it.
     writing: bool,
+    peer: Option<Peer>,
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core) -> Arc<Self> {
-        let state = State { core, driver: None, writing: false };
+    pub(crate) fn new(core: Core, peer: Option<Peer>) -> Arc<Self> {
+        let state = State { core, driver: None, writing: false, peer };
         Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Where the connection goes to.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        self.lock().peer.clone()
     }
 
     /// Runs `command` on the core, then wakes whoever is to be woken.

@@ -3,14 +3,13 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{ConnectError, Error, Stage};
+use crate::dial::Endpoint;
+use crate::error::{ConnectError, Stage};
 use crate::options::ConnectOptions;
 use crate::tls::{TlsError, TlsOptions};
 
@@ -22,85 +21,44 @@ pub(crate) enum Transport<S> {
     Tls(Box<tokio_rustls::client::TlsStream<S>>),
 }
 
-impl Transport<TcpStream> {
-    /// Connects to the options' host and port.
-    pub(crate) async fn dial(options: &ConnectOptions, deadline: Instant) -> Result<Self, Error> {
-        let socket = match timeout_at(deadline, connect(options)).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(source)) => {
-                let address = options.address();
-                return Err(ConnectError::Tcp { address, source: Arc::new(source) }.into());
-            }
-            Err(_) => return Err(timeout(Stage::Tcp, options)),
-        };
-        Self::over(socket, options, deadline).await
-    }
-}
-
-/// Tries the host's addresses in turn.
-async fn connect(options: &ConnectOptions) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((options.host.as_str(), options.port_in_use())).await? {
-        match options.socket.connect(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
-    /// Begins TLS over `inner`, if the options want it.
+    /// Begins TLS with `endpoint` over `inner`, if the options want it.
     pub(crate) async fn over(
         inner: S,
         options: &ConnectOptions,
+        endpoint: &Endpoint,
         deadline: Instant,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ConnectError> {
         match &options.tls {
-            Some(tls) => Self::secured(inner, tls, options, deadline).await,
+            Some(tls) => match timeout_at(deadline, Self::secured(inner, tls, endpoint)).await {
+                Ok(Ok(transport)) => Ok(transport),
+                Ok(Err(source)) => Err(ConnectError::Tls { address: endpoint.to_string(), source }),
+                Err(_) => {
+                    let after = options.connect_timeout;
+                    Err(ConnectError::Timeout { stage: Stage::Tls, after })
+                }
+            },
             None => Ok(Self::Plain(inner)),
         }
     }
 
     #[cfg(feature = "tls")]
-    async fn secured(
-        inner: S,
-        tls: &TlsOptions,
-        options: &ConnectOptions,
-        deadline: Instant,
-    ) -> Result<Self, Error> {
-        let handshake = crate::tls::session::connect(inner, &options.host, tls);
-        match timeout_at(deadline, handshake).await {
-            Ok(Ok(session)) => Ok(Self::Tls(Box::new(session))),
-            Ok(Err(source)) => Err(ConnectError::Tls { address: options.address(), source }.into()),
-            Err(_) => Err(timeout(Stage::Tls, options)),
-        }
+    async fn secured(inner: S, tls: &TlsOptions, endpoint: &Endpoint) -> Result<Self, TlsError> {
+        let session = crate::tls::session::connect(inner, &endpoint.name, tls).await?;
+        Ok(Self::Tls(Box::new(session)))
     }
 
     /// `ConnectOptions::check` has refused such options already.
     #[cfg(not(feature = "tls"))]
-    async fn secured(
-        _: S,
-        _: &TlsOptions,
-        options: &ConnectOptions,
-        _: Instant,
-    ) -> Result<Self, Error> {
-        let source = TlsError::Provider { problem: "this build has no TLS".to_owned() };
-        Err(ConnectError::Tls { address: options.address(), source }.into())
+    async fn secured(_: S, _: &TlsOptions, _: &Endpoint) -> Result<Self, TlsError> {
+        Err(TlsError::Provider { problem: "this build has no TLS".to_owned() })
     }
-}
-
-fn timeout(stage: Stage, options: &ConnectOptions) -> Error {
-    ConnectError::Timeout { stage, after: options.connect_timeout }.into()
 }
 
 /// Over TLS 1.3, a client learns only behind its handshake that the server refuses its certificate: the
 /// alert comes in the place of the greeting, or is lost with the socket.
 #[cfg(feature = "tls")]
-pub(crate) fn explain(error: ConnectError, options: &ConnectOptions) -> ConnectError {
-    if options.tls.is_none() {
-        return error;
-    }
+pub(crate) fn explain(error: ConnectError, endpoint: &Endpoint) -> ConnectError {
     let told = match &error {
         ConnectError::Io { source, .. } => crate::tls::session::session_error(source),
         _ => None,
@@ -114,7 +72,7 @@ pub(crate) fn explain(error: ConnectError, options: &ConnectOptions) -> ConnectE
         ) => TlsError::ClosedBehind,
         _ => return error,
     };
-    ConnectError::Tls { address: options.address(), source }
+    ConnectError::Tls { address: endpoint.to_string(), source }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {

@@ -1,6 +1,7 @@
 //! `amqp://` URIs, by RabbitMQ's URI specification.
 //!
 //! `amqp://user:password@host:port/vhost?heartbeat=10`: every part but the scheme may be left out.
+//! There may be several hosts, separated by commas; that is this client's own.
 //! Percent-encoding is decoded in user, password, host and virtual host. A URI without a path means
 //! the virtual host `/`; so does one whose path is a lone `/`, which RabbitMQ's specification would
 //! read as the empty name, a virtual host that nobody has and every other popular client reads as `/`.
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::hosts::Host;
 use crate::sasl::Mechanism;
 use crate::tls::TlsOptions;
 
@@ -17,7 +19,8 @@ use crate::tls::TlsOptions;
 pub(crate) struct Uri {
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
-    pub(crate) host: Option<String>,
+    pub(crate) hosts: Vec<Host>,
+    /// Of the one host, or of none.
     pub(crate) port: Option<u16>,
     pub(crate) virtual_host: Option<String>,
     pub(crate) heartbeat: Option<Duration>,
@@ -70,6 +73,9 @@ pub enum UriError {
     /// The `[` of an IPv6 address has no `]`.
     #[error("AMQP URI: the IPv6 address has no closing bracket")]
     Bracket,
+    /// One of several hosts is empty.
+    #[error("AMQP URI: nothing stands before or behind a ',' where a host should")]
+    NoHost,
     /// The path has more than one segment.
     #[error("AMQP URI: the virtual host holds a '/': write it as %2f")]
     Path,
@@ -138,9 +144,24 @@ impl Uri {
             }
             None => authority,
         };
-        let (host, port) = split_address(address)?;
-        uri.host = Some(decode(host, "host")?).filter(|host| !host.is_empty());
-        uri.port = port.map(parse_port).transpose()?;
+        if address.contains(',') {
+            for address in address.split(',') {
+                let (host, port) = split_address(address)?;
+                let port = port.map(parse_port).transpose()?;
+                let name = decode(host, "host")?;
+                if name.is_empty() {
+                    return Err(UriError::NoHost);
+                }
+                uri.hosts.push(Host::new(name, port));
+            }
+        } else {
+            let (host, port) = split_address(address)?;
+            let name = decode(host, "host")?;
+            if !name.is_empty() {
+                uri.hosts.push(Host::new(name, None));
+            }
+            uri.port = port.map(parse_port).transpose()?;
+        }
         if let Some(path) = path.filter(|path| !path.is_empty()) {
             if path.contains('/') {
                 return Err(UriError::Path);
@@ -303,7 +324,7 @@ mod tests {
         (
             uri.user.unwrap_or_default(),
             uri.password.unwrap_or_default(),
-            uri.host.unwrap_or_default(),
+            uri.hosts.first().map(|host| host.name().to_owned()).unwrap_or_default(),
             uri.port.unwrap_or_default(),
             uri.virtual_host.unwrap_or_default(),
         )
@@ -334,6 +355,22 @@ mod tests {
         expect("amqp://[::1]", ("", "", "::1", 0, ""));
         expect("amqp://[::1]:5673/a", ("", "", "::1", 5673, "a"));
         expect("AMQP://h", ("", "", "h", 0, ""));
+    }
+
+    #[test]
+    fn several_hosts() {
+        let uri = Uri::parse("amqps://u:p@a,b%2d1:5673,[::1],[::2]:7/v?heartbeat=1").unwrap();
+        let hosts = [("a", None), ("b-1", Some(5673)), ("::1", None), ("::2", Some(7))];
+        assert_eq!(uri.hosts, hosts.map(|(name, port)| Host::new(name, port)));
+        assert_eq!((uri.port, uri.virtual_host.as_deref()), (None, Some("v")));
+        // A comma elsewhere is none between hosts.
+        let uri = Uri::parse("amqp://u,v:p,q@a%2cb:1/v,w").unwrap();
+        assert_eq!(uri.hosts, [Host::new("a,b", None)]);
+        assert_eq!((uri.user.as_deref(), uri.password.as_deref()), (Some("u,v"), Some("p,q")));
+        for text in ["amqp://a,", "amqp://,a", "amqp://a,,b", "amqp://a,:5672"] {
+            assert_eq!(Uri::parse(text).unwrap_err(), UriError::NoHost, "{text}");
+        }
+        assert!(matches!(Uri::parse("amqp://a,b:x"), Err(UriError::Port { .. })));
     }
 
     #[test]

@@ -27,6 +27,8 @@ mod consuming;
 mod ends;
 #[path = "scripted/heartbeats.rs"]
 mod heartbeats;
+#[path = "scripted/hosts.rs"]
+mod hosts;
 #[path = "scripted/methods.rs"]
 mod methods;
 #[path = "scripted/peer.rs"]

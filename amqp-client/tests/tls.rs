@@ -14,6 +14,8 @@
 mod certificates;
 #[path = "tls/clients.rs"]
 mod clients;
+#[path = "tls/hosts.rs"]
+mod hosts;
 #[path = "tls/local.rs"]
 mod local;
 #[path = "scripted/peer.rs"]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use amqp091::protocol::{ReplyCode, channel, connection};
 use amqp091::types::{FieldTable, LongStr};
 use amqp091_client::{
-    ConnectError, ConnectOptions, Connection, Error, Initiator, Mechanism, Stage,
+    ConnectError, ConnectOptions, Connection, Error, Initiator, Keepalive, Mechanism, Stage,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -404,6 +404,10 @@ async fn options_that_no_connection_can_use_are_refused_before_anything_is_sent(
             (ConnectOptions::default().heartbeat(Duration::from_millis(1500)), "heartbeat"),
             (ConnectOptions::default().heartbeat(Duration::from_secs(65_536)), "heartbeat"),
             (ConnectOptions::default().mechanisms([]), "mechanisms"),
+            (ConnectOptions::default().hosts([""; 0]), "hosts"),
+            (ConnectOptions::default().add_host(""), "hosts"),
+            (ConnectOptions::default().keepalive(Keepalive::new(Duration::ZERO)), "keepalive"),
+            (ConnectOptions::default().tcp_user_timeout(Duration::ZERO), "tcp_user_timeout"),
             (ConnectOptions::default().mechanisms([Mechanism::raw("", "")]), "mechanisms"),
             (ConnectOptions::default().mechanisms([Mechanism::raw(&long, "")]), "mechanisms"),
             (ConnectOptions::default().virtual_host(long), "virtual_host"),

@@ -32,7 +32,7 @@ impl Server {
         Self { issued, clients: None, only_tls12: false }
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
         let versions: &[_] = if self.only_tls12 { &[&TLS12] } else { &[&TLS12, &TLS13] };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
