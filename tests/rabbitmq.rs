@@ -13,6 +13,8 @@
 mod accessors;
 #[path = "rabbitmq/arguments.rs"]
 mod arguments;
+#[path = "rabbitmq/blocking.rs"]
+mod blocking;
 #[path = "rabbitmq/bodies.rs"]
 mod bodies;
 #[path = "rabbitmq/broker.rs"]

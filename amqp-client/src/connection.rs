@@ -239,9 +239,26 @@ impl Connection {
     ///
     /// Why it ended, unless this program has closed it.
     pub async fn closed(&self) -> Result<(), Error> {
-        let mut wait = CloseWait { shared: &self.handle.shared, waiter: None };
-        poll_fn(|cx| wait.shared.with(|core| core.poll_closed(&mut wait.waiter, cx))).await
+        closed(&self.handle.shared).await
     }
+
+    /// Waits for the connection's end without keeping it.
+    pub(crate) fn end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = self.shared();
+        async move {
+            let _ = closed(&shared).await;
+        }
+    }
+
+    /// The connection without a hold on it.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.handle.shared)
+    }
+}
+
+async fn closed(shared: &Shared) -> Result<(), Error> {
+    let mut wait = CloseWait { shared, waiter: None };
+    poll_fn(|cx| wait.shared.with(|core| core.poll_closed(&mut wait.waiter, cx))).await
 }
 
 /// A place among those who wait for the connection's end.

@@ -31,6 +31,10 @@
 //! - **Backpressure.** Publishing waits while the socket takes no more or the server has blocked it; a
 //!   slow consumer makes the server wait, by its prefetch or by the socket.
 //!
+//! # Without async
+//!
+//! [`blocking`] has the same client for programs of plain threads.
+//!
 //! # TLS
 //!
 //! `amqps://`, or [`ConnectOptions::tls`] with a CA, a client certificate or a name of your own, speaks
@@ -94,6 +98,7 @@
 //! keeps the connection. Dropping never blocks, spawns or panics, in a runtime or outside.
 
 mod arguments;
+pub mod blocking;
 mod call;
 mod channel;
 mod connection;

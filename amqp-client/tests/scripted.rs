@@ -13,6 +13,8 @@
 mod arguments;
 #[path = "scripted/backpressure.rs"]
 mod backpressure;
+#[path = "scripted/blocking.rs"]
+mod blocking;
 #[path = "scripted/cancellation.rs"]
 mod cancellation;
 #[path = "scripted/closing.rs"]

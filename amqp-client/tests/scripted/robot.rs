@@ -42,7 +42,7 @@ pub(crate) async fn connect_with_tune(
     (Connection::connect_over(client, options).await.unwrap(), robot)
 }
 
-async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut peer: Peer<S>) -> Seen {
+pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut peer: Peer<S>) -> Seen {
     let mut seen = Seen::default();
     // By channel: the next delivery tag, the next confirm tag once in confirm mode.
     let mut tags = vec![(0_u64, None::<u64>); 65_536];
