@@ -107,6 +107,16 @@ impl Channel {
         Get::new(&self.handle, queue.as_ref())
     }
 
+    /// Sends the acknowledgements that wait: see
+    /// [`Consume::coalesce_acks`](crate::Consume::coalesce_acks).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChannelClosed`] or [`Error::ConnectionClosed`]: then the messages are delivered again.
+    pub fn flush_acks(&self) -> Result<(), Error> {
+        self.handle.with(|core| core.flush_acks_now(self.handle.key))
+    }
+
     /// Sets how many messages may be delivered to each new consumer ahead of their acknowledgement;
     /// 0 is any number.
     pub fn qos(&self, prefetch_count: u16) -> Qos<'_> {

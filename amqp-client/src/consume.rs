@@ -34,13 +34,15 @@ pub struct Consume<'a> {
     channel: &'a Arc<ChannelHandle>,
     request: Result<basic::Consume, Error>,
     prefetch: Option<u16>,
+    /// How many acknowledgements may wait, and for how long.
+    coalesce: Option<(usize, Duration)>,
 }
 
 impl<'a> Consume<'a> {
     pub(crate) fn new(channel: &'a Arc<ChannelHandle>, queue: &[u8]) -> Self {
         let request = argument("queue", queue)
             .map(|queue| basic::Consume { queue, ..basic::Consume::default() });
-        Self { channel, request, prefetch: None }
+        Self { channel, request, prefetch: None, coalesce: None }
     }
 
     /// How many messages the server may send ahead of their acknowledgement, 0 for any number. It is
@@ -108,6 +110,24 @@ impl<'a> Consume<'a> {
         self.set_argument("x-consumer-timeout", milliseconds(time))
     }
 
+    /// Lets acknowledgements wait, to be sent as few: one that stands for all before it costs the
+    /// server, and the network, as much as one. They are sent when there are `max` of them, `delay` after
+    /// the first, when this consumer has nothing more to fetch, with
+    /// [`Channel::flush_acks`](crate::Channel::flush_acks), and before the consumer is dropped or its
+    /// channel or connection closed by this program. Refusals never wait. Default: each is sent at once.
+    ///
+    /// It never acknowledges what the program hasn't, and a message that is held for long holds up no
+    /// other. If the connection is lost, messages whose acknowledgements were waiting come again.
+    ///
+    /// It holds for all that is delivered on this channel, and until it closes: ask for it before the
+    /// channel's first delivery. Of what came before, nobody keeps account; until that is settled by an
+    /// `ack_multiple` or recovered, acknowledgements are sent together but one by one. In a transaction
+    /// none wait. With a [`prefetch`](Self::prefetch), let `max` be no more than half of it.
+    pub fn coalesce_acks(mut self, max: usize, delay: Duration) -> Self {
+        self.coalesce = Some((max, delay));
+        self
+    }
+
     fn set(&mut self, change: impl FnOnce(&mut basic::Consume)) {
         if let Ok(request) = &mut self.request {
             change(request);
@@ -122,7 +142,7 @@ impl<'a> Consume<'a> {
     }
 
     async fn start(self) -> Result<Consumer, Error> {
-        let Self { channel, request, prefetch } = self;
+        let Self { channel, request, prefetch, coalesce } = self;
         let mut request = request?;
         let mut qos = None;
         // Both methods go out together; the reply to qos comes first.
@@ -135,6 +155,9 @@ impl<'a> Consume<'a> {
                 if let Some(prefetch_count) = prefetch {
                     let request = basic::Qos { prefetch_count, ..basic::Qos::default() };
                     qos = Some(core.call(channel.key, &request, now)?);
+                }
+                if let Some((max, delay)) = coalesce {
+                    core.coalesce_acks(channel.key, max, delay);
                 }
                 if request.no_wait {
                     let key = core.consume_no_wait(channel.key, &request)?;
@@ -297,7 +320,15 @@ impl Consumer {
                 return Poll::Ready(None);
             }
             let (key, batch) = (self.handle.key, &mut self.batch);
-            match self.handle.with(|core| core.poll_deliveries(key, batch, cx)) {
+            let channel = &self.handle.source.channel;
+            let polled = channel.with(|core| {
+                let polled = core.poll_deliveries(key, batch, cx);
+                if polled.is_pending() {
+                    core.flush_acks(channel.key);
+                }
+                polled
+            });
+            match polled {
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(end)) => {
                     self.is_over = true;

@@ -9,6 +9,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "scripted/acks.rs"]
+mod acks;
 #[path = "scripted/arguments.rs"]
 mod arguments;
 #[path = "scripted/backpressure.rs"]

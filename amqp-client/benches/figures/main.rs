@@ -15,8 +15,9 @@ mod null_server;
 
 use std::collections::VecDeque;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use amqp091_client::{Channel, Connection};
+use amqp091_client::{Channel, Connection, Consumer};
 use tokio::runtime::{Builder, Runtime};
 
 use cost::{Cost, measure};
@@ -44,6 +45,7 @@ fn main() {
         bench.report("publisher 16 B, window of 1000 confirms", 500_000, publisher_window);
         bench.report("consume 16 B, no ack", 500_000, consume_no_ack);
         bench.report("consume 16 B, ack each", 500_000, consume_ack_each);
+        bench.report("consume 16 B, ack each, coalesced by 100", 500_000, consume_coalesced);
         bench.report("consume 16 B, one multiple ack per 100", 500_000, consume_ack_100);
         bench.report("publish 64 KiB, unconfirmed", 20_000, publish_large);
         bench.report("consume 64 KiB, no ack", 20_000, consume_large);
@@ -162,7 +164,11 @@ async fn publisher_window(channel: Channel, messages: usize) {
 async fn consume(channel: Channel, messages: usize, size: usize, ack_every: usize) {
     // The null server reads from the name what to deliver.
     let queue = format!("{messages}x{size}");
-    let mut consumer = channel.consume(queue).no_ack(ack_every == 0).await.unwrap();
+    let consume = channel.consume(queue).no_ack(ack_every == 0);
+    take(consume.await.unwrap(), messages, ack_every).await;
+}
+
+async fn take(mut consumer: Consumer, messages: usize, ack_every: usize) {
     for number in 1..=messages {
         let delivery = consumer.next().await.unwrap().unwrap();
         match ack_every {
@@ -181,6 +187,12 @@ async fn consume_no_ack(channel: Channel, messages: usize) {
 
 async fn consume_ack_each(channel: Channel, messages: usize) {
     consume(channel, messages, SMALL, 1).await;
+}
+
+async fn consume_coalesced(channel: Channel, messages: usize) {
+    let consume = channel.consume(format!("{messages}x{SMALL}"));
+    let consumer = consume.coalesce_acks(100, Duration::from_millis(10)).await.unwrap();
+    take(consumer, messages, 1).await;
 }
 
 async fn consume_ack_100(channel: Channel, messages: usize) {

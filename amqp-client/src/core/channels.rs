@@ -7,6 +7,7 @@ use amqp091::content::Assembler;
 use amqp091::protocol::basic;
 use amqp091::types::{MethodId, ShortStr};
 
+use super::acks::Acks;
 use super::calls::CallId;
 use super::confirms::Confirms;
 use super::consumers::ConsumerKey;
@@ -47,6 +48,8 @@ pub(crate) struct Channel {
     pub(crate) settled_through: u64,
     /// The highest delivery tag that has come.
     pub(crate) last_tag: u64,
+    /// Acknowledgements that wait, where they may.
+    pub(crate) acks: Option<Box<Acks>>,
     /// How many `basic.recover` the server has yet to answer.
     pub(crate) recovering: u32,
     /// In transaction mode: `settled_through` as it was at the last commit.
@@ -139,6 +142,7 @@ impl Channel {
             flow: true,
             settled_through: 0,
             last_tag: 0,
+            acks: None,
             recovering: 0,
             tx: None,
             hold: None,
@@ -218,6 +222,11 @@ impl Subscriptions {
     pub(crate) fn remove(&mut self, tag: &ShortStr) -> Option<Subscription> {
         self.last = None;
         self.by_tag.remove(tag)
+    }
+
+    /// Whether messages for `tag` need no acknowledgement.
+    pub(crate) fn no_ack(&self, tag: &ShortStr) -> bool {
+        self.by_tag.get(tag).is_some_and(|subscription| subscription.no_ack)
     }
 
     /// From now on deliveries go back to the queue.

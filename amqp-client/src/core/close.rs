@@ -30,6 +30,7 @@ impl Core {
             _ => return,
         }
         self.attention = true;
+        self.flush_all_acks();
         self.reason = Some(Arc::new(reason));
         let close = connection::Close {
             reply_code: ReplyCode::REPLY_SUCCESS,
@@ -271,6 +272,7 @@ impl Core {
         channel.assembler.reset();
         channel.carrier = None;
         channel.hold = None;
+        channel.acks = None;
         if let Some(confirms) = &mut channel.confirms {
             confirms.fail_all(error, &mut self.wakes);
         }

@@ -399,9 +399,17 @@ impl Core {
         let epoch = channel.epoch;
         match channel.carrier.take() {
             Some(Carrier::Deliver { to, method }) => {
-                let basic::Deliver { delivery_tag, redelivered, exchange, routing_key, .. } =
-                    method;
+                let basic::Deliver {
+                    consumer_tag,
+                    delivery_tag,
+                    redelivered,
+                    exchange,
+                    routing_key,
+                } = method;
                 channel.last_tag = delivery_tag;
+                if channel.acks.is_some() {
+                    channel.note_delivery(to, &consumer_tag, delivery_tag);
+                }
                 let incoming =
                     Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content };
                 match to {
@@ -423,6 +431,11 @@ impl Core {
                     message_count,
                 } = method;
                 channel.last_tag = delivery_tag;
+                if let Some(acks) = &mut channel.acks
+                    && !no_ack
+                {
+                    acks.delivered(delivery_tag);
+                }
                 let incoming =
                     Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content };
                 let answer = Ok(Answer::Message(Box::new(incoming), message_count));

@@ -13,6 +13,7 @@
 //! After each of these the shell takes [`Core::wakes`] and wakes them, and lets go of
 //! [`Core::take_discarded`], outside its lock.
 
+mod acks;
 mod calls;
 mod channels;
 mod close;
@@ -85,6 +86,8 @@ pub(crate) struct Core {
     /// Channels with unconfirmed messages.
     confirming: Vec<ChannelKey>,
     consumers: Consumers,
+    /// Channels with acknowledgements that wait.
+    acking: Vec<ChannelKey>,
     topology: Topology,
     calls: Calls,
     /// `connection.update-secret` that the server has yet to answer.
@@ -143,6 +146,7 @@ impl Core {
             channels: Channels::new(options.max_body),
             confirming: Vec::new(),
             consumers: Consumers::default(),
+            acking: Vec::new(),
             topology: Topology::new(options.record_topology),
             calls: Calls::new(options.rpc_timeout),
             secret_updates: VecDeque::new(),
@@ -253,8 +257,9 @@ impl Core {
             Phase::Open => None,
             Phase::Closed => return None,
         };
+        let acks = self.acks_deadline(now);
         let mut next =
-            [phase, self.calls.next_deadline(), self.heartbeat.next_deadline(self.reading)]
+            [phase, self.calls.next_deadline(), self.heartbeat.next_deadline(self.reading), acks]
                 .into_iter()
                 .flatten()
                 .min();
@@ -295,6 +300,7 @@ impl Core {
             _ => {}
         }
         self.calls.handle_timeout(now, &mut self.wakes);
+        self.send_due_acks(now);
         if self.blocked.is_none() {
             for &key in &self.confirming {
                 if let Some(confirms) = self.channels.confirms_mut(key) {
@@ -501,6 +507,7 @@ impl Core {
         now: Instant,
     ) {
         let (tag, no_ack) = subscription;
+        self.flush_acks(key);
         let queued = self.consumers.remove(consumer);
         let is_active = self.is_subscribed(key, consumer, tag);
         self.detach(key, consumer, subscription);
@@ -549,8 +556,12 @@ impl Core {
         if delivery_tag <= channel.settled_through || channel.recovering > 0 {
             return Ok(());
         }
+        let waits = channel.acks.is_some();
         if multiple {
             channel.settled_through = delivery_tag;
+        }
+        if waits && self.keep_ack::<M>(key, delivery_tag, multiple) {
+            return Ok(());
         }
         self.send(key, method)
     }

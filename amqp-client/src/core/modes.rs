@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use amqp091::encode;
-use amqp091::protocol::{basic, confirm, tx};
+use amqp091::protocol::{basic, channel, confirm, tx};
 use amqp091::types::Method;
 use bytes::BytesMut;
 
@@ -53,6 +53,7 @@ impl Channel {
         match M::ID {
             tx::Select::ID => {
                 self.tx.get_or_insert(self.settled_through);
+                self.acks = None;
             }
             tx::Commit::ID => {
                 self.tx = Some(self.settled_through);
@@ -85,6 +86,9 @@ impl Channel {
     /// All that has come is the server's again, whatever becomes of the transaction.
     pub(crate) fn recovered(&mut self) {
         self.settled_through = self.last_tag;
+        if let Some(acks) = &mut self.acks {
+            acks.recovered();
+        }
         if let Some(committed) = &mut self.tx {
             *committed = self.last_tag;
         }
@@ -101,6 +105,13 @@ impl Core {
     /// it.
     pub(crate) fn send<M: Method>(&mut self, key: ChannelKey, method: &M) -> Result<(), Error> {
         self.check_channel(key)?;
+        if matches!(
+            M::ID,
+            basic::Recover::ID | basic::RecoverAsync::ID | channel::Close::ID | tx::Select::ID
+        ) {
+            // What was settled before this is settled.
+            self.flush_acks(key);
+        }
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         channel.check_mode::<M>()?;
         let number = channel.number;

@@ -10,6 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod acks;
 mod calls;
 mod channels;
 mod close;
