@@ -24,8 +24,13 @@ use crate::shared::{ChannelHandle, now};
 use crate::source::Source;
 
 mod end;
+mod for_each;
+mod merge;
+mod ready;
 
 pub use self::end::ConsumerEnd;
+pub use self::for_each::{Failure, FailureCause, ForEachConcurrent, ForEachEnd, OnFailure};
+pub use self::merge::{ConsumerEnded, MergedConsumers};
 
 /// A consumer about to be started: await it, after setting what is to be set.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::channel::Channel;
 use crate::core::Incoming;
 use crate::error::Error;
+use crate::message::Message;
 use crate::source::Source;
 use crate::text::{self, TextError};
 
@@ -139,6 +140,15 @@ impl Delivery {
     /// As [`ack`](Self::ack).
     pub fn reject(self, requeue: bool) -> Result<(), Error> {
         self.acker.reject(requeue)
+    }
+
+    /// Takes the message and leaves the means to settle the delivery later, somewhere else.
+    pub fn into_message(self) -> (Message, Acker) {
+        let Self { exchange, routing_key, redelivered, body, properties, acker } = self;
+        let (source, delivery_tag) = (Arc::clone(&acker.source), acker.delivery_tag);
+        let message =
+            Message { exchange, routing_key, redelivered, body, properties, source, delivery_tag };
+        (message, acker)
     }
 
     /// Takes the body and leaves the means to settle the delivery later, somewhere else.

@@ -110,6 +110,7 @@ mod driver;
 mod error;
 mod exchange;
 mod hosts;
+mod message;
 mod mode;
 mod options;
 mod publish;
@@ -140,7 +141,10 @@ pub use crate::arguments::{
 pub use crate::call::{Call, NoWait};
 pub use crate::channel::Channel;
 pub use crate::connection::Connection;
-pub use crate::consume::{Cancel, Consume, Consumer, ConsumerEnd, ConsumerHandle, Get, Got};
+pub use crate::consume::{
+    Cancel, Consume, Consumer, ConsumerEnd, ConsumerEnded, ConsumerHandle, Failure, FailureCause,
+    ForEachConcurrent, ForEachEnd, Get, Got, MergedConsumers, OnFailure,
+};
 pub use crate::delivery::{Acker, Delivery};
 pub use crate::dial::Peer;
 pub use crate::error::{
@@ -148,6 +152,7 @@ pub use crate::error::{
 };
 pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 pub use crate::hosts::{Host, HostOrder, HostRound, OrderHosts};
+pub use crate::message::Message;
 pub use crate::mode::{ChannelMode, ConfirmSelect};
 pub use crate::options::ConnectOptions;
 pub use crate::publish::{

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
-use amqp091::content::Content;
+use amqp091::content::{Content, RawProperties};
 use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 
@@ -31,10 +31,15 @@ impl Incoming {
     /// the connection over any that is refused; they tell themselves by a header. Should another queue
     /// hold a message with that header, it gets it back when the channel closes.
     pub(crate) fn may_go_back(&self) -> bool {
-        let properties = self.content.properties.decode::<basic::Properties>();
-        let headers = properties.ok().and_then(|properties| properties.headers);
-        !headers.is_some_and(|headers| headers.contains_key("x-stream-offset"))
+        !is_of_stream(&self.content.properties)
     }
+}
+
+/// Whether a message says that it came from a stream.
+pub(crate) fn is_of_stream(properties: &RawProperties) -> bool {
+    let properties = properties.decode::<basic::Properties>();
+    let headers = properties.ok().and_then(|properties| properties.headers);
+    headers.is_some_and(|headers| headers.contains_key("x-stream-offset"))
 }
 
 /// Where a consumer's state lies; its handle gives it back.

@@ -48,7 +48,7 @@ use bytes::BytesMut;
 pub(crate) use self::calls::{Answer, CallId};
 pub(crate) use self::channels::ChannelKey;
 pub(crate) use self::confirms::ConfirmKey;
-pub(crate) use self::consumers::{ConsumerKey, End, Incoming};
+pub(crate) use self::consumers::{ConsumerKey, End, Incoming, is_of_stream};
 pub(crate) use self::output::Transmit;
 pub(crate) use self::publish::{Message, Watch};
 pub(crate) use self::template::{Prepared, Template};
