@@ -102,19 +102,18 @@ impl Consumer {
     ///
     /// ```no_run
     /// use amqp091_client::OnFailure;
-    /// use tokio::signal::ctrl_c;
     ///
     /// # async fn handle(order: &str) -> Result<(), std::io::Error> { Ok(()) }
-    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(
+    /// #     channel: amqp091_client::Channel,
+    /// #     shutdown: impl Future<Output = ()>,
+    /// # ) -> Result<(), amqp091_client::Error> {
     /// let orders = channel.consume("orders").prefetch(32).await?;
     /// let done = orders
     ///     .for_each_concurrent(32, OnFailure::RequeueOnce, |message| async move {
     ///         handle(&message.text()?).await?;
     ///         Ok::<(), Box<dyn std::error::Error>>(())
     ///     })
-    /// #   ;
-    /// # let shutdown = async {};
-    /// # let done = done
     ///     .until(shutdown)
     ///     .await;
     /// println!("{} orders done; {}", done.acked, done.end);
