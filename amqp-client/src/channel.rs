@@ -10,7 +10,10 @@ use crate::consume::{Consume, Get};
 use crate::error::{CloseReason, Error};
 use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 use crate::mode::{ChannelMode, ConfirmSelect};
-use crate::publish::{Body, Publish, PublishUnconfirmed, PublisherBuilder, argument};
+use crate::publish::{
+    Body, ConfirmWindow, OutgoingMessage, Publish, PublishAll, PublishUnconfirmed,
+    PublisherBuilder, Returns, argument,
+};
 use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 use crate::shared::{ChannelHandle, now};
 
@@ -95,6 +98,52 @@ impl Channel {
         routing_key: impl AsRef<[u8]>,
     ) -> PublisherBuilder<'_> {
         PublisherBuilder::new(&self.handle, exchange.as_ref(), routing_key.as_ref())
+    }
+
+    /// Publishes all these messages and waits for all outcomes: many are queued at once, and nothing is
+    /// kept of those that are confirmed.
+    ///
+    /// ```no_run
+    /// use amqp091_client::OutgoingMessage;
+    ///
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// let messages = (0..1000).map(|n| {
+    ///     OutgoingMessage::new("events", format!("order.{n}"), "created").persistent(true)
+    /// });
+    /// let outcome = channel.publish_all(messages).await;
+    /// for (number, error) in &outcome.failed {
+    ///     eprintln!("message {number}: {error}");
+    /// }
+    /// outcome.check()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn publish_all<'a, I>(&'a self, messages: I) -> PublishAll<'a, I::IntoIter>
+    where
+        I: IntoIterator,
+        I::Item: Into<OutgoingMessage<'a>>,
+    {
+        PublishAll::of_messages(&self.handle, messages.into_iter())
+    }
+
+    /// A window by which at most `limit` messages (at least one) are unconfirmed at a time.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// let window = channel.confirm_window(1000);
+    /// for n in 0..1_000_000 {
+    ///     let publish = channel.publish("", "work", format!("message {n}"));
+    ///     publish.persistent(true).within(&window).await?;
+    /// }
+    /// window.flush().await.check()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn confirm_window(&self, limit: usize) -> ConfirmWindow {
+        ConfirmWindow::new(&self.handle, limit)
+    }
+
+    /// Returned messages that nobody waits for, from now on: see [`Returns`].
+    pub fn returns(&self) -> Returns {
+        Returns::new(&self.handle)
     }
 
     /// Consumes the messages of a queue.

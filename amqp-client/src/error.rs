@@ -63,6 +63,23 @@ pub enum Error {
         /// How long was waited.
         after: Duration,
     },
+    /// The message couldn't be published in the time it was given: the socket takes no more, the server
+    /// has blocked publishing, or its window is full. Nothing was sent.
+    #[error("not published within {} ms: no room for it", after.as_millis())]
+    PublishTimeout {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// As many messages of a window have failed as it lets be outstanding; nothing was sent. Take what
+    /// became of them to go on.
+    #[error("{failed} messages of the window have failed: look at them before publishing more")]
+    WindowFailed {
+        /// How many.
+        failed: usize,
+    },
+    /// The confirm window belongs to another channel than the message; nothing was sent.
+    #[error("the confirm window belongs to another channel")]
+    OtherChannel,
     /// An argument is longer than its place on the wire; nothing was sent.
     #[error("{argument}: {source}")]
     Argument {
@@ -154,6 +171,7 @@ impl Error {
             | Self::Argument { .. }
             | Self::Encode(_)
             | Self::FrameTooLarge { .. }
+            | Self::OtherChannel
             | Self::ChannelMode { .. } => Initiator::User,
             Self::Publish(error) => match &**error {
                 PublishError::Unknown(error) => error.initiator(),

@@ -156,8 +156,10 @@ pub use crate::message::Message;
 pub use crate::mode::{ChannelMode, ConfirmSelect};
 pub use crate::options::ConnectOptions;
 pub use crate::publish::{
-    Body, Confirm, Outcome, PreparedPublish, PreparedPublishUnconfirmed, Publish, PublishError,
-    PublishUnconfirmed, Publisher, PublisherBuilder, Publishing, PublishingUnconfirmed, Returned,
+    BatchOutcome, Body, Confirm, ConfirmWindow, Flush, Outcome, OutgoingMessage, PreparedPublish,
+    PreparedPublishUnconfirmed, Publish, PublishAll, PublishError, PublishUnconfirmed, Publisher,
+    PublisherBuilder, Publishing, PublishingAll, PublishingUnconfirmed, Returned, Returns,
+    WindowPublish,
 };
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 pub use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};

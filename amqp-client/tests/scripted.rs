@@ -39,6 +39,8 @@ mod hosts;
 mod methods;
 #[path = "scripted/peer.rs"]
 mod peer;
+#[path = "scripted/publishing.rs"]
+mod publishing;
 #[path = "scripted/robot.rs"]
 mod robot;
 #[path = "scripted/runtimes.rs"]

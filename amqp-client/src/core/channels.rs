@@ -12,6 +12,7 @@ use super::calls::CallId;
 use super::confirms::Confirms;
 use super::consumers::ConsumerKey;
 use super::modes::Hold;
+use super::returns::Unclaimed;
 use super::setup::Setup;
 use super::topology::Change;
 use crate::error::{CloseReason, Error};
@@ -42,6 +43,8 @@ pub(crate) struct Channel {
     pub(crate) former: Vec<Confirms>,
     /// Whether the connection's list of confirming channels holds this one.
     pub(crate) confirming: bool,
+    /// Returned messages that nobody waits for.
+    pub(crate) unclaimed: Unclaimed,
     /// Whether the server lets us publish: `channel.flow`.
     pub(crate) flow: bool,
     /// The highest delivery tag that was settled together with all before it.
@@ -139,6 +142,7 @@ impl Channel {
             confirms: None,
             former: Vec::new(),
             confirming: false,
+            unclaimed: Unclaimed::default(),
             flow: true,
             settled_through: 0,
             last_tag: 0,

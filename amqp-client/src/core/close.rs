@@ -12,7 +12,8 @@ use amqp091::protocol::{ReplyCode, channel, connection};
 use amqp091::types::{Method, ShortStr};
 
 use super::calls::{Answer, CallId};
-use super::channels::{Carrier, State, Then};
+use super::channels::{Carrier, Channel, State, Then};
+use super::confirms::Audience;
 use super::consumers::End;
 use super::{ChannelKey, Core, Phase, WaiterKey};
 use crate::error::{CloseReason, ConnectError, Error, ServerClose, Violation};
@@ -273,9 +274,12 @@ impl Core {
         channel.carrier = None;
         channel.hold = None;
         channel.acks = None;
-        if let Some(confirms) = &mut channel.confirms {
-            confirms.fail_all(error, &mut self.wakes);
+        let Channel { confirms, unclaimed, .. } = channel;
+        let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
+        if let Some(confirms) = confirms {
+            confirms.fail_all(error, &mut Audience { wakes, tallies, unclaimed });
         }
+        unclaimed.end(wakes);
         if !matches!(channel.state, State::Closed(_)) {
             channel.state = State::Closed(Arc::clone(reason));
         }

@@ -8,13 +8,15 @@
 //! matched to the outstanding mandatory publish with the same exchange, routing key and body (its length
 //! and beginning); only publishes that are alike in all of these are told apart by their order.
 
-use std::collections::{BTreeMap, VecDeque, btree_map};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use amqp091::types::ShortStr;
 
+use super::returns::Unclaimed;
+use super::tally::{Tallies, TallyKey};
 use crate::error::Error;
 use crate::publish::{Outcome, Returned};
 
@@ -22,6 +24,8 @@ use crate::publish::{Outcome, Returned};
 const NO_SLOT: u32 = u32::MAX;
 /// In the ring: the outcome is known, but an earlier one isn't yet.
 const RESOLVED: u32 = u32::MAX - 1;
+/// In the ring, this bit set: a tally counts the outcome; the rest is its key.
+const TALLY: u32 = 1 << 31;
 
 /// How much of a body tells messages apart that are otherwise alike.
 const FINGERPRINT_OCTETS: usize = 4096;
@@ -67,6 +71,22 @@ impl Fingerprint {
     }
 }
 
+/// Who learns of outcomes.
+#[derive(Debug)]
+pub(crate) struct Audience<'a> {
+    pub(crate) wakes: &'a mut Vec<Waker>,
+    pub(crate) tallies: &'a mut Tallies,
+    /// Takes returned messages that nobody waits for.
+    pub(crate) unclaimed: &'a mut Unclaimed,
+}
+
+/// A message's own deadline.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Instant,
+    after: Duration,
+}
+
 /// How the server settled a tag.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
@@ -93,6 +113,10 @@ pub(crate) struct Confirms {
     returned_through: u64,
     /// For deadlines: tags below the number were published by that time.
     published: VecDeque<(u64, Instant)>,
+    /// Of messages that have a deadline of their own.
+    deadlines: BTreeMap<u64, Deadline>,
+    /// The same by time.
+    by_time: BTreeSet<(Instant, u64)>,
 }
 
 impl Confirms {
@@ -111,8 +135,24 @@ impl Confirms {
         self.free.len() < self.slots.len()
     }
 
-    fn next_tag(&self) -> u64 {
+    pub(crate) fn next_tag(&self) -> u64 {
         self.base + self.ring.len() as u64
+    }
+
+    /// All tags below are settled.
+    pub(crate) fn settled_below(&self) -> u64 {
+        self.base
+    }
+
+    /// Gives out the next tag to a message that a tally counts.
+    pub(crate) fn push_counted(&mut self, TallyKey(tally): TallyKey) {
+        self.ring.push_back(TALLY | tally);
+    }
+
+    /// Notes a deadline of its own for the message with the tag just given out.
+    pub(crate) fn deadline(&mut self, delivery_tag: u64, at: Instant, after: Duration) {
+        self.deadlines.insert(delivery_tag, Deadline { at, after });
+        self.by_time.insert((at, delivery_tag));
     }
 
     /// Gives out the next tag to a message whose outcome nobody waits for.
@@ -131,8 +171,9 @@ impl Confirms {
             }
             None => {
                 self.slots.push(waiting);
-                // As many slots as this would need over 100 GB of memory.
-                u32::try_from(self.slots.len() - 1).unwrap_or(NO_SLOT)
+                // As many slots as this would need over 50 GB of memory.
+                let slot = u32::try_from(self.slots.len() - 1).ok();
+                slot.filter(|slot| slot & TALLY == 0).unwrap_or(NO_SLOT)
             }
         };
         self.ring.push_back(slot);
@@ -142,13 +183,13 @@ impl Confirms {
     /// Notes that the message with the tag just given out is mandatory.
     pub(crate) fn mandatory(
         &mut self,
-        key: ConfirmKey,
+        delivery_tag: u64,
         exchange: ShortStr,
         routing_key: ShortStr,
         body: Fingerprint,
     ) {
         let publish = Mandatory { exchange, routing_key, body, returned: None };
-        self.mandatory.insert(key.delivery_tag, publish);
+        self.mandatory.insert(delivery_tag, publish);
     }
 
     /// Takes a returned message to the publish that it belongs to: the first outstanding one with the
@@ -183,7 +224,7 @@ impl Confirms {
         delivery_tag: u64,
         multiple: bool,
         verdict: Verdict,
-        wakes: &mut Vec<Waker>,
+        to: &mut Audience<'_>,
     ) -> Result<(), UnknownTag> {
         if delivery_tag >= self.next_tag() {
             return Err(UnknownTag);
@@ -191,18 +232,18 @@ impl Confirms {
         if multiple {
             // Tag 0 stands for all that are outstanding.
             let end = if delivery_tag == 0 { self.next_tag() } else { delivery_tag + 1 };
-            self.settle_below(end, verdict, wakes);
+            self.settle_below(end, verdict, to);
         } else if let Some(index) = delivery_tag.checked_sub(self.base) {
             // Below the ring's length, by the check above.
-            self.resolve(index as usize, verdict, wakes);
+            self.resolve(index as usize, verdict, to);
             self.pop_resolved();
         }
         Ok(())
     }
 
-    fn settle_below(&mut self, end: u64, verdict: Verdict, wakes: &mut Vec<Waker>) {
+    fn settle_below(&mut self, end: u64, verdict: Verdict, to: &mut Audience<'_>) {
         while self.base < end && !self.ring.is_empty() {
-            self.resolve(0, verdict, wakes);
+            self.resolve(0, verdict, to);
             self.ring.pop_front();
             self.base += 1;
         }
@@ -216,32 +257,59 @@ impl Confirms {
         }
     }
 
-    fn resolve(&mut self, index: usize, verdict: Verdict, wakes: &mut Vec<Waker>) {
+    #[inline]
+    fn resolve(&mut self, index: usize, verdict: Verdict, to: &mut Audience<'_>) {
         let Some(place) = self.ring.get_mut(index) else { return };
-        let slot = std::mem::replace(place, RESOLVED);
-        if slot == RESOLVED {
+        let place = std::mem::replace(place, RESOLVED);
+        if place == RESOLVED {
             return;
         }
-        let returned = if self.mandatory.is_empty() {
-            None
-        } else {
-            let publish = self.mandatory.remove(&(self.base + index as u64));
-            publish.and_then(|publish| publish.returned)
-        };
-        let outcome = match (verdict, returned) {
-            (Verdict::Nack, _) => Outcome::Nacked,
+        let delivery_tag = self.base + index as u64;
+        let outcome = match (verdict, self.forget_message(delivery_tag)) {
+            (Verdict::Nack, None) => Outcome::Nacked,
+            (Verdict::Nack, Some(returned)) if place == NO_SLOT => Outcome::Returned(returned),
+            (Verdict::Nack, Some(_)) => Outcome::Nacked,
             (Verdict::Ack, Some(returned)) => Outcome::Returned(returned),
             (Verdict::Ack, None) => Outcome::Confirmed,
         };
-        self.fill(slot, outcome, wakes);
+        self.tell(place, delivery_tag, outcome, to);
     }
 
-    fn fill(&mut self, slot: u32, outcome: Outcome, wakes: &mut Vec<Waker>) {
-        if let Some(slot) = self.slots.get_mut(slot as usize)
-            && let Slot::Waiting(waker) = slot
+    /// Forgets what is noted of a message that is settled; if it came back, here it is.
+    #[inline]
+    fn forget_message(&mut self, delivery_tag: u64) -> Option<Box<Returned>> {
+        if !self.deadlines.is_empty()
+            && let Some(Deadline { at, .. }) = self.deadlines.remove(&delivery_tag)
         {
-            wakes.extend(waker.take());
-            *slot = Slot::Done(outcome);
+            self.by_time.remove(&(at, delivery_tag));
+        }
+        if self.mandatory.is_empty() {
+            return None;
+        }
+        self.mandatory.remove(&delivery_tag)?.returned
+    }
+
+    /// Tells an outcome to whoever `place` stands for.
+    #[inline]
+    fn tell(&mut self, place: u32, delivery_tag: u64, outcome: Outcome, to: &mut Audience<'_>) {
+        match place {
+            NO_SLOT | RESOLVED => {
+                if let Outcome::Returned(returned) = outcome {
+                    to.unclaimed.push(returned, to.wakes);
+                }
+            }
+            place if place & TALLY != 0 => {
+                let (tally, tag) = (TallyKey(place & !TALLY), (self.epoch, delivery_tag));
+                to.tallies.settled(tally, tag, outcome, to.wakes);
+            }
+            slot => {
+                if let Some(slot) = self.slots.get_mut(slot as usize)
+                    && let Slot::Waiting(waker) = slot
+                {
+                    to.wakes.extend(waker.take());
+                    *slot = Slot::Done(outcome);
+                }
+            }
         }
     }
 
@@ -290,13 +358,22 @@ impl Confirms {
             _ if end == self.base => {}
             _ => self.published.push_back((end, now)),
         }
-        self.published.front().map(|&(_, published)| published + timeout)
+        let due = self.published.front().map(|&(_, published)| published + timeout);
+        let own = self.by_time.first().map(|&(at, _)| at);
+        due.into_iter().chain(own).min()
     }
 
     /// Lets every deadline start `pause` later: the server had blocked the connection that long.
     pub(crate) fn postpone(&mut self, pause: Duration) {
         for (_, published) in &mut self.published {
             *published += pause;
+        }
+        if !self.deadlines.is_empty() {
+            self.by_time.clear();
+            for (&delivery_tag, deadline) in &mut self.deadlines {
+                deadline.at += pause;
+                self.by_time.insert((deadline.at, delivery_tag));
+            }
         }
     }
 
@@ -305,36 +382,56 @@ impl Confirms {
         &mut self,
         now: Instant,
         timeout: Duration,
-        wakes: &mut Vec<Waker>,
+        to: &mut Audience<'_>,
     ) {
+        while let Some(&(at, delivery_tag)) = self.by_time.first()
+            && at <= now
+        {
+            self.by_time.pop_first();
+            let Some(Deadline { after, .. }) = self.deadlines.remove(&delivery_tag) else {
+                continue;
+            };
+            self.unknown(delivery_tag, &overdue(after), to);
+        }
         while let Some(&(end, published)) = self.published.front()
             && published + timeout <= now
         {
             self.published.pop_front();
-            let error = Error::Timeout { method: "basic.publish", after: timeout };
-            self.unknown_below(end, &error, wakes);
-        }
-    }
-
-    /// Ends every wait: the channel is gone and no confirm will come.
-    pub(crate) fn fail_all(&mut self, error: &Error, wakes: &mut Vec<Waker>) {
-        let end = self.next_tag();
-        self.unknown_below(end, error, wakes);
-        self.published.clear();
-    }
-
-    fn unknown_below(&mut self, end: u64, error: &Error, wakes: &mut Vec<Waker>) {
-        while self.base < end
-            && let Some(slot) = self.ring.pop_front()
-        {
-            let returned = self.mandatory.remove(&self.base).and_then(|publish| publish.returned);
-            self.base += 1;
-            let outcome = match returned {
-                Some(returned) => Outcome::Returned(returned),
-                None => Outcome::Unknown(error.clone()),
-            };
-            self.fill(slot, outcome, wakes);
+            let error = overdue(timeout);
+            for delivery_tag in self.base..end.min(self.next_tag()) {
+                if !self.deadlines.contains_key(&delivery_tag) {
+                    self.unknown(delivery_tag, &error, to);
+                }
+            }
         }
         self.pop_resolved();
     }
+
+    /// Ends every wait: the channel is gone and no confirm will come.
+    pub(crate) fn fail_all(&mut self, error: &Error, to: &mut Audience<'_>) {
+        for delivery_tag in self.base..self.next_tag() {
+            self.unknown(delivery_tag, error, to);
+        }
+        self.pop_resolved();
+        self.published.clear();
+    }
+
+    /// Nobody knows what became of this message, unless it came back.
+    fn unknown(&mut self, delivery_tag: u64, error: &Error, to: &mut Audience<'_>) {
+        let Some(index) = delivery_tag.checked_sub(self.base) else { return };
+        let Some(place) = self.ring.get_mut(index as usize) else { return };
+        let place = std::mem::replace(place, RESOLVED);
+        if place == RESOLVED {
+            return;
+        }
+        let outcome = match self.forget_message(delivery_tag) {
+            Some(returned) => Outcome::Returned(returned),
+            None => Outcome::Unknown(error.clone()),
+        };
+        self.tell(place, delivery_tag, outcome, to);
+    }
+}
+
+fn overdue(after: Duration) -> Error {
+    Error::Timeout { method: "basic.publish", after }
 }

@@ -10,8 +10,8 @@ use amqp091::types::{Decode, Method, MethodError, ShortStr};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::calls::Answer;
-use super::channels::{Carrier, Destination, Due, State, Then};
-use super::confirms::Verdict;
+use super::channels::{Carrier, Channel, Destination, Due, State, Then};
+use super::confirms::{Audience, Verdict};
 use super::consumers::{End, Incoming};
 use super::handshake::{Progress, server_close};
 use super::{ChannelKey, Core, Phase};
@@ -266,10 +266,12 @@ impl Core {
     ) -> Result<(), Violation> {
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         let number = channel.number;
-        let settled = channel
-            .confirms
+        let Channel { confirms, unclaimed, .. } = channel;
+        let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
+        let mut to = Audience { wakes, tallies, unclaimed };
+        let settled = confirms
             .as_mut()
-            .map(|confirms| confirms.settle(delivery_tag, multiple, verdict, &mut self.wakes));
+            .map(|confirms| confirms.settle(delivery_tag, multiple, verdict, &mut to));
         match settled {
             Some(Ok(())) => Ok(()),
             _ => Err(Violation::UnknownConfirm { channel: number, delivery_tag }),
@@ -387,10 +389,11 @@ impl Core {
                 if is_return
                     && let Err(error) = self.check_channel(key)
                     && let Some(channel) = self.channels.get_mut(key)
-                    && let Some(confirms) = &mut channel.confirms
+                    && let Channel { confirms: Some(confirms), unclaimed, .. } = channel
                 {
                     // Which message came back isn't known, and its confirm would now be misread.
-                    confirms.fail_all(&error, &mut self.wakes);
+                    let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
+                    confirms.fail_all(&error, &mut Audience { wakes, tallies, unclaimed });
                 }
                 return Ok(());
             }
@@ -445,9 +448,13 @@ impl Core {
             }
             Some(Carrier::Return(method)) => {
                 let returned = Box::new(Returned::new(method, content));
-                if let Some(confirms) = &mut channel.confirms {
-                    // One that nobody waits for any more has no place to go.
-                    let _ = confirms.returned(returned);
+                let returned = match &mut channel.confirms {
+                    Some(confirms) => confirms.returned(returned),
+                    None => Err(returned),
+                };
+                // One that no outstanding publish knows: of a transaction, or its confirm was overdue.
+                if let Err(returned) = returned {
+                    channel.unclaimed.push(returned, &mut self.wakes);
                 }
             }
             None => {}

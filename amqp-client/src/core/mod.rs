@@ -27,10 +27,13 @@ mod modes;
 mod output;
 mod publish;
 mod recording;
+mod returns;
 mod setup;
+mod tally;
 mod template;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod topology;
 mod waiters;
 
@@ -50,16 +53,22 @@ pub(crate) use self::channels::ChannelKey;
 pub(crate) use self::confirms::ConfirmKey;
 pub(crate) use self::consumers::{ConsumerKey, End, Incoming, is_of_stream};
 pub(crate) use self::output::Transmit;
-pub(crate) use self::publish::{Message, Watch};
+pub(crate) use self::publish::{
+    Counted, Message, Outgoing, PublishWait, Published, Terms, Watch, address, encode_message,
+};
+pub(crate) use self::tally::TallyKey;
 pub(crate) use self::template::{Prepared, Template};
 pub(crate) use self::waiters::WaiterKey;
 
 use self::calls::Calls;
 use self::channels::{Channel, Channels, Due, Then};
+use self::confirms::Audience;
 use self::consumers::Consumers;
 use self::handshake::{Handshake, Tuned};
 use self::heartbeat::Heartbeat;
 use self::output::{Item, Output, check_frame};
+use self::tally::Tallies;
+use self::timers::Timers;
 use self::topology::Topology;
 use self::waiters::Waiters;
 use crate::error::{CloseReason, ConnectError, Error};
@@ -97,6 +106,9 @@ pub(crate) struct Core {
     blocked: Option<(Instant, ShortStr)>,
     /// Publishers that wait for room, or for the server to lift a block.
     publishers: Waiters,
+    /// Of publishers that wait only so long.
+    timers: Timers,
+    tallies: Tallies,
     /// Small pieces of messages are copied here, so that they don't hold on to a read buffer.
     arena: BytesMut,
     /// Whether the shell was told not to read: see [`Core::wants_read`].
@@ -153,6 +165,8 @@ impl Core {
             heartbeat: Heartbeat::off(now),
             blocked: None,
             publishers: Waiters::default(),
+            timers: Timers::default(),
+            tallies: Tallies::default(),
             arena: BytesMut::new(),
             reading: true,
             next_tag: 0,
@@ -258,11 +272,16 @@ impl Core {
             Phase::Closed => return None,
         };
         let acks = self.acks_deadline(now);
-        let mut next =
-            [phase, self.calls.next_deadline(), self.heartbeat.next_deadline(self.reading), acks]
-                .into_iter()
-                .flatten()
-                .min();
+        let mut next = [
+            phase,
+            self.calls.next_deadline(),
+            self.heartbeat.next_deadline(self.reading),
+            self.timers.next_deadline(),
+            acks,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         self.confirming.retain(|&key| {
             let Some(channel) = self.channels.get_mut(key) else { return false };
             let due = channel
@@ -301,10 +320,19 @@ impl Core {
         }
         self.calls.handle_timeout(now, &mut self.wakes);
         self.send_due_acks(now);
+        self.timers.handle_timeout(now, &mut self.wakes);
         if self.blocked.is_none() {
+            let timeout = self.options.confirm_timeout;
             for &key in &self.confirming {
-                if let Some(confirms) = self.channels.confirms_mut(key) {
-                    confirms.handle_timeout(now, self.options.confirm_timeout, &mut self.wakes);
+                if let Some(channel) = self.channels.get_mut(key)
+                    && let Channel { confirms: Some(confirms), unclaimed, .. } = channel
+                {
+                    let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
+                    confirms.handle_timeout(
+                        now,
+                        timeout,
+                        &mut Audience { wakes, tallies, unclaimed },
+                    );
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! the same step.
 
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use amqp091::encode;
 use amqp091::protocol::{basic, confirm};
@@ -10,9 +11,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::confirms::{Confirms, Fingerprint};
 use super::output::{LARGE_BODY, check_frame};
-use super::{ChannelKey, ConfirmKey, Core, WaiterKey};
+use super::tally::Ticket;
+use super::timers::TimerKey;
+use super::{ChannelKey, ConfirmKey, Core, TallyKey, WaiterKey};
 use crate::error::Error;
-use crate::publish::{Body, Outcome};
+use crate::publish::{BatchOutcome, Body, Outcome};
 
 /// The delivery mode of a message that survives a restart of the server in a durable queue.
 const PERSISTENT: u8 = 2;
@@ -24,6 +27,51 @@ pub(crate) enum Watch {
     Nobody,
     /// Whoever holds its [`ConfirmKey`].
     Confirm,
+    /// A tally, which may let it wait.
+    Tally(TallyKey),
+}
+
+/// How long a message may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// To be published: to wait for room, or for the server to lift a block.
+    pub(crate) publish: Option<Duration>,
+    /// To be confirmed, in place of the connection's timeout.
+    pub(crate) confirm: Option<Duration>,
+}
+
+impl Terms {
+    /// Whether they need a clock.
+    pub(crate) fn are_set(&self) -> bool {
+        self.publish.is_some() || self.confirm.is_some()
+    }
+}
+
+/// A publish that waits.
+#[derive(Debug, Default)]
+pub(crate) struct PublishWait {
+    pub(super) room: Option<WaiterKey>,
+    pub(super) ticket: Option<(TallyKey, Ticket)>,
+    pub(super) timer: Option<TimerKey>,
+}
+
+impl PublishWait {
+    /// Whether there is anything to give up.
+    #[inline]
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.room.is_some() || self.ticket.is_some() || self.timer.is_some()
+    }
+}
+
+/// What became of trying to publish.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Published {
+    /// It went out, and nobody is told its outcome.
+    Unwatched,
+    /// Its outcome will be in this place.
+    Confirm(ConfirmKey),
+    /// A tally counts it by this number.
+    Counted(u64),
 }
 
 /// Something to publish, as its caller holds it.
@@ -65,15 +113,12 @@ impl Outgoing for Message<'_> {
         body_size: u64,
         frame_max: u32,
     ) -> Result<(), Error> {
-        encode::method(out, number, &self.method)?;
-        let begin = out.len();
-        encode_header(out, number, body_size, self.properties, self.persistent)?;
-        check_frame("the message's properties", out.len() - begin, frame_max)
+        let properties = (self.properties, self.persistent);
+        encode_message(out, number, body_size, &self.method, properties, frame_max)
     }
 
     fn address(&self) -> Option<(ShortStr, ShortStr)> {
-        let basic::Publish { exchange, routing_key, mandatory, immediate } = &self.method;
-        (*mandatory || *immediate).then(|| (exchange.clone(), routing_key.clone()))
+        address(&self.method)
     }
 
     fn body(&self) -> &Body<'_> {
@@ -86,38 +131,99 @@ impl Outgoing for Message<'_> {
 }
 
 impl Core {
-    /// Publishes `message`, or waits: for room, or for the server to lift a block.
-    pub(crate) fn poll_publish(
+    /// Publishes `message`, or waits: for room, or for the server to lift a block. `now` is needed for
+    /// terms that are set.
+    pub(crate) fn poll_publish_by(
         &mut self,
         key: ChannelKey,
         message: &impl Outgoing,
-        waiter: &mut Option<WaiterKey>,
+        terms: (Terms, Option<Instant>),
+        wait: &mut PublishWait,
         cx: &Context<'_>,
-    ) -> Poll<Result<Option<ConfirmKey>, Error>> {
-        match self.publish(key, message) {
-            Ok(Some(published)) => Poll::Ready(Ok(published)),
-            Ok(None) => {
-                self.publishers.wait(waiter, cx.waker());
-                // The server's leave to publish can only come if the socket is read.
-                self.attention |= !self.reading;
-                Poll::Pending
+    ) -> Poll<Result<Published, Error>> {
+        let (Terms { publish, confirm }, now) = terms;
+        let confirm = now.zip(confirm);
+        match self.try_publish(key, message, confirm, wait, cx) {
+            Ok(Some(published)) => {
+                self.forget_publish(wait);
+                return Poll::Ready(Ok(published));
             }
-            Err(error) => Poll::Ready(Err(error)),
+            Ok(None) => {}
+            Err(error) => return Poll::Ready(Err(error)),
         }
+        if let Some((now, after)) = now.zip(publish) {
+            match wait.timer {
+                None => {
+                    wait.timer = Some(self.timers.start(now + after, cx.waker()));
+                    self.attention = true;
+                }
+                Some(timer) if !self.timers.wait(timer, cx.waker()) => {
+                    return Poll::Ready(Err(Error::PublishTimeout { after }));
+                }
+                Some(_) => {}
+            }
+        }
+        Poll::Pending
     }
 
-    /// Gives up waiting to publish.
+    fn try_publish(
+        &mut self,
+        key: ChannelKey,
+        message: &impl Outgoing,
+        confirm: Option<(Instant, Duration)>,
+        wait: &mut PublishWait,
+        cx: &Context<'_>,
+    ) -> Result<Option<Published>, Error> {
+        if let Watch::Tally(tally) = message.watch() {
+            // Whoever can't publish any more need not wait for room.
+            self.check_channel(key)?;
+            let mut ticket = wait.ticket.map(|(_, ticket)| ticket);
+            let room = self.tallies.poll_room(tally, &mut ticket, cx);
+            wait.ticket = ticket.map(|ticket| (tally, ticket));
+            match room {
+                Poll::Ready(room) => room?,
+                Poll::Pending => {
+                    // Room can only come from the socket.
+                    self.attention |= !self.reading;
+                    return Ok(None);
+                }
+            }
+        }
+        let published = self.publish_by(key, message, confirm)?;
+        if published.is_none() {
+            self.publishers.wait(&mut wait.room, cx.waker());
+            // The server's leave to publish can only come if the socket is read.
+            self.attention |= !self.reading;
+        }
+        Ok(published)
+    }
+
+    /// Gives up waiting for room.
     pub(crate) fn forget_publisher(&mut self, waiter: WaiterKey) {
         self.publishers.forget(waiter);
     }
 
-    /// Publishes `message`; `None` when that must wait. The inner value is the place of the outcome,
-    /// if one is wanted.
-    pub(crate) fn publish(
+    /// Gives up waiting to publish.
+    pub(crate) fn forget_publish(&mut self, wait: &mut PublishWait) {
+        if let Some(room) = wait.room.take() {
+            self.publishers.forget(room);
+        }
+        if let Some((tally, ticket)) = wait.ticket.take() {
+            self.tallies.leave_queue(tally, ticket, &mut self.wakes);
+        }
+        if let Some(timer) = wait.timer.take() {
+            self.timers.stop(timer);
+        }
+    }
+
+    /// Publishes `message`; `None` when that must wait. `confirm` is the time and how long from then its
+    /// confirm may take.
+    pub(super) fn publish_by(
         &mut self,
         key: ChannelKey,
         message: &impl Outgoing,
-    ) -> Result<Option<Option<ConfirmKey>>, Error> {
+        confirm: Option<(Instant, Duration)>,
+    ) -> Result<Option<Published>, Error> {
         self.check_open()?;
         let is_full = self.is_full() || self.blocked.is_some();
         let Some(channel) = self.channels.get_mut(key) else { return Ok(None) };
@@ -155,20 +261,28 @@ impl Core {
         if select_confirms {
             channel.confirms = Some(Confirms::new(channel.epoch));
         }
-        let Some(confirms) = &mut channel.confirms else { return Ok(Some(None)) };
-        let place = match watch {
-            Watch::Confirm => {
-                let place = confirms.push();
-                if let Some((exchange, routing_key)) = message.address() {
-                    confirms.mandatory(place, exchange, routing_key, Fingerprint::of(body));
-                }
-                Some(place)
-            }
+        let Some(confirms) = &mut channel.confirms else { return Ok(Some(Published::Unwatched)) };
+        let delivery_tag = confirms.next_tag();
+        let published = match watch {
+            Watch::Confirm => Published::Confirm(confirms.push()),
             Watch::Nobody => {
                 confirms.push_unwatched();
-                None
+                Published::Unwatched
+            }
+            Watch::Tally(tally) => {
+                let epoch = channel.epoch;
+                let below = (epoch, confirms.settled_below());
+                confirms.push_counted(tally);
+                Published::Counted(self.tallies.published(tally, (epoch, delivery_tag), below))
             }
         };
+        if let Some((exchange, routing_key)) = message.address() {
+            confirms.mandatory(delivery_tag, exchange, routing_key, Fingerprint::of(body));
+        }
+        if let Some((now, after)) = confirm {
+            confirms.deadline(delivery_tag, now + after, after);
+            self.attention = true;
+        }
         // The confirm can only come if the socket is read.
         self.attention |= !self.reading;
         if !channel.confirming {
@@ -177,7 +291,43 @@ impl Core {
             // Its deadline begins when the shell looks, which it must even if the socket is stuck.
             self.attention = true;
         }
-        Ok(Some(place))
+        Ok(Some(published))
+    }
+
+    /// A tally of which so many messages may be outstanding.
+    pub(crate) fn open_tally(&mut self, limit: usize) -> TallyKey {
+        self.tallies.open(limit)
+    }
+
+    /// Gives up a tally: what is outstanding goes on.
+    pub(crate) fn release_tally(&mut self, tally: TallyKey) {
+        self.tallies.release(tally);
+    }
+
+    /// Waits until nothing of a tally is outstanding, and takes what became of its messages.
+    pub(crate) fn poll_settled(
+        &mut self,
+        tally: TallyKey,
+        waiter: &mut Option<WaiterKey>,
+        cx: &Context<'_>,
+    ) -> Poll<BatchOutcome> {
+        let settled = self.tallies.poll_settled(tally, waiter, cx);
+        settled.map(|()| self.take_outcome(tally))
+    }
+
+    /// Gives up waiting until nothing of a tally is outstanding.
+    pub(crate) fn forget_settled(&mut self, tally: TallyKey, waiter: WaiterKey) {
+        self.tallies.forget_settled(tally, waiter);
+    }
+
+    /// Takes what is known to have become of a tally's messages since the last time.
+    pub(crate) fn take_outcome(&mut self, tally: TallyKey) -> BatchOutcome {
+        self.tallies.take_outcome(tally, &mut self.wakes)
+    }
+
+    /// How many messages of a tally are outstanding.
+    pub(crate) fn outstanding(&mut self, tally: TallyKey) -> usize {
+        self.tallies.outstanding(tally)
     }
 
     /// Waits for a published message's outcome.
@@ -199,6 +349,58 @@ impl Core {
             channel.with_confirms(place.epoch, |confirms| confirms.forget(place));
         }
     }
+}
+
+/// A message whose outcome a tally counts.
+#[derive(Debug)]
+pub(crate) struct Counted<'a, M> {
+    pub(crate) message: &'a M,
+    pub(crate) tally: TallyKey,
+}
+
+impl<M: Outgoing> Outgoing for Counted<'_, M> {
+    fn encode(
+        &self,
+        out: &mut BytesMut,
+        number: u16,
+        body_size: u64,
+        frame_max: u32,
+    ) -> Result<(), Error> {
+        self.message.encode(out, number, body_size, frame_max)
+    }
+
+    fn address(&self) -> Option<(ShortStr, ShortStr)> {
+        self.message.address()
+    }
+
+    fn body(&self) -> &Body<'_> {
+        self.message.body()
+    }
+
+    fn watch(&self) -> Watch {
+        Watch::Tally(self.tally)
+    }
+}
+
+/// Exchange and routing key of a message that may come back.
+pub(crate) fn address(method: &basic::Publish) -> Option<(ShortStr, ShortStr)> {
+    let basic::Publish { exchange, routing_key, mandatory, immediate } = method;
+    (*mandatory || *immediate).then(|| (exchange.clone(), routing_key.clone()))
+}
+
+/// Appends all of a message but its body; its properties, with delivery mode 2 if so wanted.
+pub(crate) fn encode_message(
+    out: &mut BytesMut,
+    number: u16,
+    body_size: u64,
+    method: &basic::Publish,
+    (properties, persistent): (Option<&basic::Properties>, bool),
+    frame_max: u32,
+) -> Result<(), Error> {
+    encode::method(out, number, method)?;
+    let begin = out.len();
+    encode_header(out, number, body_size, properties, persistent)?;
+    check_frame("the message's properties", out.len() - begin, frame_max)
 }
 
 /// Appends a content header.

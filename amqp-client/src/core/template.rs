@@ -62,6 +62,36 @@ impl Template {
         &self.octets[self.key.clone()]
     }
 
+    /// Appends all but the body, with this routing key if one is given.
+    #[inline]
+    pub(crate) fn encode(
+        &self,
+        out: &mut BytesMut,
+        number: u16,
+        body_size: u64,
+        routing_key: Option<&ShortStr>,
+        frame_max: u32,
+    ) -> Result<(), Error> {
+        let header = self.octets.len() - self.header_at;
+        check_frame("the message's properties", header, frame_max)?;
+        self.write(out, number, body_size, routing_key);
+        Ok(())
+    }
+
+    /// Exchange and routing key of messages that may come back.
+    pub(crate) fn address(&self, routing_key: Option<&ShortStr>) -> Option<(ShortStr, ShortStr)> {
+        if !self.returnable {
+            return None;
+        }
+        // Encoded from short strings, they are short.
+        let exchange = ShortStr::new(self.exchange()).unwrap_or_default();
+        let routing_key = match routing_key {
+            Some(key) => key.clone(),
+            None => ShortStr::new(self.routing_key()).unwrap_or_default(),
+        };
+        Some((exchange, routing_key))
+    }
+
     /// Appends both frames.
     fn write(
         &self,
@@ -117,24 +147,11 @@ impl Outgoing for Prepared<'_> {
         frame_max: u32,
     ) -> Result<(), Error> {
         let Self { template, routing_key, .. } = self;
-        let header = template.octets.len() - template.header_at;
-        check_frame("the message's properties", header, frame_max)?;
-        template.write(out, number, body_size, routing_key.as_ref());
-        Ok(())
+        template.encode(out, number, body_size, routing_key.as_ref(), frame_max)
     }
 
     fn address(&self) -> Option<(ShortStr, ShortStr)> {
-        let Self { template, routing_key, .. } = self;
-        if !template.returnable {
-            return None;
-        }
-        // Encoded from short strings, they are short.
-        let exchange = ShortStr::new(template.exchange()).unwrap_or_default();
-        let routing_key = match routing_key {
-            Some(key) => key.clone(),
-            None => ShortStr::new(template.routing_key()).unwrap_or_default(),
-        };
-        Some((exchange, routing_key))
+        self.template.address(self.routing_key.as_ref())
     }
 
     fn body(&self) -> &Body<'_> {

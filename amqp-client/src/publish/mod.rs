@@ -1,26 +1,33 @@
 //! Publishing one message.
 
+mod batch;
 mod body;
 mod outcome;
 mod publisher;
+mod returns;
+mod window;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 
+pub use self::batch::{BatchOutcome, OutgoingMessage, PublishAll, PublishingAll};
 pub use self::body::Body;
 pub use self::outcome::{Confirm, Outcome, PublishError, Returned};
 pub use self::publisher::{
     PreparedPublish, PreparedPublishUnconfirmed, Publisher, PublisherBuilder,
 };
+pub use self::returns::Returns;
+pub use self::window::{ConfirmWindow, Flush, WindowPublish};
 
-use crate::core::{ConfirmKey, Message, Prepared, WaiterKey};
+use crate::core::{Counted, Message, Outgoing, Prepared, PublishWait, Published, TallyKey, Terms};
 use crate::error::Error;
-use crate::shared::ChannelHandle;
+use crate::shared::{ChannelHandle, now};
 
 /// A message about to be published: await it, after setting what is to be set.
 ///
@@ -32,6 +39,7 @@ use crate::shared::ChannelHandle;
 pub struct Publish<'a> {
     channel: &'a Arc<ChannelHandle>,
     message: Result<Message<'a>, Error>,
+    terms: Terms,
 }
 
 impl<'a> Publish<'a> {
@@ -48,7 +56,7 @@ impl<'a> Publish<'a> {
                 basic::Publish { exchange, routing_key, mandatory: false, immediate: false };
             Ok(Message { method, properties: None, body, persistent: false, watched })
         });
-        Self { channel, message }
+        Self { channel, message, terms: Terms::default() }
     }
 
     /// Sends these properties along; they are lent, so one set can serve many messages.
@@ -85,6 +93,27 @@ impl<'a> Publish<'a> {
         }
         self
     }
+
+    /// Waits at most this long for room in the connection's pending output, for the server to lift a
+    /// block, or for room in a window: then publishing fails with [`Error::PublishTimeout`] and nothing
+    /// was sent. Without, it waits for as long as that takes.
+    pub fn publish_timeout(mut self, timeout: Duration) -> Self {
+        self.terms.publish = Some(timeout);
+        self
+    }
+
+    /// How long the server may take to confirm the message once it is published, in place of
+    /// [`ConnectOptions::confirm_timeout`](crate::ConnectOptions::confirm_timeout). While the server
+    /// blocks publishing this time stands still.
+    pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
+        self.terms.confirm = Some(timeout);
+        self
+    }
+
+    /// Publishes the message by a window: it waits for room there, and the window is told its outcome.
+    pub fn within(self, window: &'a ConfirmWindow) -> WindowPublish<'a> {
+        WindowPublish::new(window, self.into_future())
+    }
 }
 
 impl<'a> IntoFuture for Publish<'a> {
@@ -92,7 +121,7 @@ impl<'a> IntoFuture for Publish<'a> {
     type IntoFuture = Publishing<'a>;
 
     fn into_future(self) -> Publishing<'a> {
-        Publishing::new(self.channel, self.message.map(Kind::Plain))
+        Publishing::new(self.channel, self.message.map(Kind::Plain), self.terms)
     }
 }
 
@@ -102,7 +131,10 @@ impl<'a> IntoFuture for Publish<'a> {
 pub struct Publishing<'a> {
     channel: &'a Arc<ChannelHandle>,
     message: Result<Kind<'a>, Error>,
-    waiter: Option<WaiterKey>,
+    terms: Terms,
+    /// Counts its outcome, in place of a confirm.
+    tally: Option<TallyKey>,
+    wait: PublishWait,
     done: bool,
 }
 
@@ -114,51 +146,80 @@ enum Kind<'a> {
 }
 
 impl<'a> Publishing<'a> {
-    fn new(channel: &'a Arc<ChannelHandle>, message: Result<Kind<'a>, Error>) -> Self {
-        Self { channel, message, waiter: None, done: false }
+    fn new(
+        channel: &'a Arc<ChannelHandle>,
+        message: Result<Kind<'a>, Error>,
+        terms: Terms,
+    ) -> Self {
+        let wait = PublishWait::default();
+        Self { channel, message, terms, tally: None, wait, done: false }
     }
 }
 
 impl Publishing<'_> {
-    fn poll_place(&mut self, cx: &Context<'_>) -> Poll<Result<Option<ConfirmKey>, Error>> {
+    fn poll_publish(&mut self, cx: &Context<'_>) -> Poll<Result<Published, Error>> {
         if self.done {
             // Polling again after the end must not publish again.
             return Poll::Pending;
         }
-        let result = match &mut self.message {
-            Ok(kind) => {
-                let (channel, waiter) = (self.channel, &mut self.waiter);
-                match kind {
-                    Kind::Plain(message) => {
-                        // Copied before the connection's lock is taken.
-                        message.body.keep_if_large();
-                        channel.with(|core| core.poll_publish(channel.key, message, waiter, cx))
-                    }
-                    Kind::Prepared(message) => {
-                        message.body.keep_if_large();
-                        channel.with(|core| core.poll_publish(channel.key, message, waiter, cx))
-                    }
-                }
+        let Self { channel, terms, wait, .. } = self;
+        let terms = *terms;
+        let result = match (&mut self.message, self.tally) {
+            // Large bodies are copied before the connection's lock is taken.
+            (Ok(Kind::Plain(message)), None) => {
+                message.body.keep_if_large();
+                poll(channel, message, terms, wait, cx)
             }
-            Err(error) => Poll::Ready(Err(error.clone())),
+            (Ok(Kind::Plain(message)), Some(tally)) => {
+                message.body.keep_if_large();
+                poll(channel, &Counted { message, tally }, terms, wait, cx)
+            }
+            (Ok(Kind::Prepared(message)), None) => {
+                message.body.keep_if_large();
+                poll(channel, message, terms, wait, cx)
+            }
+            (Ok(Kind::Prepared(message)), Some(tally)) => {
+                message.body.keep_if_large();
+                poll(channel, &Counted { message, tally }, terms, wait, cx)
+            }
+            (Err(error), _) => Poll::Ready(Err(error.clone())),
         };
         self.done = result.is_ready();
         result
     }
 }
 
+/// Publishes or waits.
+#[inline]
+fn poll(
+    channel: &ChannelHandle,
+    message: &impl Outgoing,
+    terms: Terms,
+    wait: &mut PublishWait,
+    cx: &Context<'_>,
+) -> Poll<Result<Published, Error>> {
+    let now = terms.are_set().then(now);
+    channel.with(|core| core.poll_publish_by(channel.key, message, (terms, now), wait, cx))
+}
+
 impl Future for Publishing<'_> {
     type Output = Result<Confirm, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_place(cx).map_ok(|place| Confirm::new(self.channel, place))
+        self.poll_publish(cx).map_ok(|published| {
+            let place = match published {
+                Published::Confirm(place) => Some(place),
+                Published::Unwatched | Published::Counted(_) => None,
+            };
+            Confirm::new(self.channel, place)
+        })
     }
 }
 
 impl Drop for Publishing<'_> {
     fn drop(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
-            self.channel.with(|core| core.forget_publisher(waiter));
+        if self.wait.is_waiting() {
+            self.channel.with(|core| core.forget_publish(&mut self.wait));
         }
     }
 }
@@ -182,6 +243,19 @@ impl<'a> PublishUnconfirmed<'a> {
     }
 }
 
+impl PublishUnconfirmed<'_> {
+    /// Asks the server to return the message if it reaches no queue:
+    /// [`Channel::returns`](crate::Channel::returns) has it then.
+    pub fn mandatory(self, mandatory: bool) -> Self {
+        Self(self.0.mandatory(mandatory))
+    }
+
+    /// As [`Publish::publish_timeout`].
+    pub fn publish_timeout(self, timeout: Duration) -> Self {
+        Self(self.0.publish_timeout(timeout))
+    }
+}
+
 impl<'a> IntoFuture for PublishUnconfirmed<'a> {
     type Output = Result<(), Error>;
     type IntoFuture = PublishingUnconfirmed<'a>;
@@ -200,7 +274,7 @@ impl Future for PublishingUnconfirmed<'_> {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_place(cx).map_ok(|_| ())
+        self.0.poll_publish(cx).map_ok(|_| ())
     }
 }
 

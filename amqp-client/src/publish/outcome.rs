@@ -46,12 +46,7 @@ impl Confirm {
     ///
     /// [`PublishError`] says what became of the message instead.
     pub async fn confirmed(self) -> Result<(), PublishError> {
-        match self.await {
-            Outcome::Confirmed => Ok(()),
-            Outcome::Returned(returned) => Err(PublishError::Returned(returned)),
-            Outcome::Nacked => Err(PublishError::Nacked),
-            Outcome::Unknown(cause) => Err(PublishError::Unknown(cause)),
-        }
+        self.await.into_error().map_or(Ok(()), Err)
     }
 }
 
@@ -97,6 +92,16 @@ impl Outcome {
     /// Whether the server has the message.
     pub const fn is_confirmed(&self) -> bool {
         matches!(self, Self::Confirmed)
+    }
+
+    /// What stands against the message being confirmed.
+    pub fn into_error(self) -> Option<PublishError> {
+        match self {
+            Self::Confirmed => None,
+            Self::Returned(returned) => Some(PublishError::Returned(returned)),
+            Self::Nacked => Some(PublishError::Nacked),
+            Self::Unknown(cause) => Some(PublishError::Unknown(cause)),
+        }
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::future::IntoFuture;
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 
-use super::{Body, Kind, Publishing, PublishingUnconfirmed, argument};
+use super::{
+    Body, ConfirmWindow, Kind, PublishAll, Publishing, PublishingUnconfirmed, WindowPublish,
+    argument,
+};
 use crate::channel::Channel;
-use crate::core::{Prepared, Template, Watch};
+use crate::core::{Prepared, Template, Terms, Watch};
 use crate::error::Error;
 use crate::shared::ChannelHandle;
 
@@ -82,7 +86,8 @@ pub struct Publisher {
 impl Publisher {
     /// Publishes `body`, as [`Channel::publish`] does.
     pub fn publish<'a>(&'a self, body: impl Into<Body<'a>>) -> PreparedPublish<'a> {
-        PreparedPublish { publisher: self, routing_key: None, body: body.into() }
+        let (routing_key, body, terms) = (None, body.into(), Terms::default());
+        PreparedPublish { publisher: self, routing_key, body, terms }
     }
 
     /// Publishes `body` without a way to learn what becomes of it: for messages that may be lost.
@@ -91,6 +96,22 @@ impl Publisher {
         body: impl Into<Body<'a>>,
     ) -> PreparedPublishUnconfirmed<'a> {
         PreparedPublishUnconfirmed(self.publish(body))
+    }
+
+    /// Publishes all these bodies and waits for all outcomes, as
+    /// [`Channel::publish_all`] does.
+    ///
+    /// ```no_run
+    /// # async fn example(publisher: amqp091_client::Publisher) -> Result<(), amqp091_client::Error> {
+    /// publisher.publish_all((0..1000).map(|n| format!("message {n}"))).await.check()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn publish_all<'a, I>(&'a self, bodies: I) -> PublishAll<'a, I::IntoIter>
+    where
+        I: IntoIterator,
+        I::Item: Into<Body<'a>>,
+    {
+        PublishAll::of_bodies(&self.channel, &self.template, bodies.into_iter())
     }
 
     /// The channel that it publishes on.
@@ -107,6 +128,7 @@ pub struct PreparedPublish<'a> {
     publisher: &'a Publisher,
     routing_key: Option<Result<ShortStr, Error>>,
     body: Body<'a>,
+    terms: Terms,
 }
 
 impl<'a> PreparedPublish<'a> {
@@ -116,13 +138,34 @@ impl<'a> PreparedPublish<'a> {
         self
     }
 
+    /// Waits at most this long for room in the connection's pending output, for the server to lift a
+    /// block, or for room in a window: then publishing fails with [`Error::PublishTimeout`] and nothing
+    /// was sent. Without, it waits for as long as that takes.
+    pub fn publish_timeout(mut self, timeout: Duration) -> Self {
+        self.terms.publish = Some(timeout);
+        self
+    }
+
+    /// How long the server may take to confirm the message once it is published, in place of
+    /// [`ConnectOptions::confirm_timeout`](crate::ConnectOptions::confirm_timeout). While the server
+    /// blocks publishing this time stands still.
+    pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
+        self.terms.confirm = Some(timeout);
+        self
+    }
+
+    /// Publishes the message by a window: it waits for room there, and the window is told its outcome.
+    pub fn within(self, window: &'a ConfirmWindow) -> WindowPublish<'a> {
+        WindowPublish::new(window, self.into_future())
+    }
+
     #[inline]
     fn publishing(self, watch: Watch) -> Publishing<'a> {
-        let Self { publisher: Publisher { channel, template }, routing_key, body } = self;
+        let Self { publisher: Publisher { channel, template }, routing_key, body, terms } = self;
         let message = routing_key
             .transpose()
             .map(|routing_key| Kind::Prepared(Prepared { template, routing_key, body, watch }));
-        Publishing::new(channel, message)
+        Publishing::new(channel, message, terms)
     }
 }
 
@@ -145,6 +188,11 @@ impl PreparedPublishUnconfirmed<'_> {
     /// Takes this routing key in place of the publisher's.
     pub fn routing_key(self, routing_key: impl AsRef<[u8]>) -> Self {
         Self(self.0.routing_key(routing_key))
+    }
+
+    /// As [`PreparedPublish::publish_timeout`].
+    pub fn publish_timeout(self, timeout: Duration) -> Self {
+        Self(self.0.publish_timeout(timeout))
     }
 }
 

@@ -28,8 +28,10 @@ mod no_wait;
 mod prepared;
 mod returns;
 mod rules;
+mod terms;
 mod topology;
 mod waits;
+mod windows;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -47,6 +49,7 @@ use amqp091::protocol_header::ProtocolHeader;
 use amqp091::types::{FieldTable, LongStr, Method, ShortStr};
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::publish::{Outgoing, PublishWait, Published, Terms};
 use super::{Answer, CallId, ChannelKey, ConfirmKey, ConsumerKey, Core, End, Incoming, Message};
 use super::{Transmit, WaiterKey};
 use crate::error::Error;
@@ -79,6 +82,39 @@ impl fmt::Debug for Octets {
 
 fn sent(channel: u16, method: impl Into<ToServer>) -> Sent {
     Sent::Method(channel, method.into())
+}
+
+/// Publishing without terms, step by step.
+impl Core {
+    /// `None`: it must wait. The inner value is the place of the outcome, if one is wanted.
+    fn publish(
+        &mut self,
+        key: ChannelKey,
+        message: &impl Outgoing,
+    ) -> Result<Option<Option<ConfirmKey>>, Error> {
+        Ok(self.publish_by(key, message, None)?.map(place_of))
+    }
+
+    fn poll_publish(
+        &mut self,
+        key: ChannelKey,
+        message: &impl Outgoing,
+        waiter: &mut Option<WaiterKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<ConfirmKey>, Error>> {
+        let mut wait = PublishWait { room: waiter.take(), ..PublishWait::default() };
+        let terms = (Terms::default(), None);
+        let published = self.poll_publish_by(key, message, terms, &mut wait, cx);
+        *waiter = wait.room;
+        published.map_ok(place_of)
+    }
+}
+
+fn place_of(published: Published) -> Option<ConfirmKey> {
+    match published {
+        Published::Confirm(place) => Some(place),
+        Published::Unwatched | Published::Counted(_) => None,
+    }
 }
 
 /// A core, its clock, and the server at the other end.

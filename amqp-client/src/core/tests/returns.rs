@@ -200,3 +200,98 @@ fn an_immediate_message_that_came_back_is_returned_too() {
     script.ack(1, 1, false);
     assert_eq!(script.outcomes(channel, &[place]), "R");
 }
+
+/// Fetches what nobody waits for: the bodies.
+fn unclaimed(script: &mut Script, channel: ChannelKey) -> Vec<Bytes> {
+    let cx = &Context::from_waker(Waker::noop());
+    std::iter::from_fn(|| match script.core.poll_return(channel, &mut None, cx) {
+        Poll::Ready(Some(returned)) => Some(returned.body),
+        Poll::Ready(None) | Poll::Pending => None,
+    })
+    .collect()
+}
+
+#[test]
+fn a_return_that_nobody_waits_for_is_kept_for_who_asks() {
+    let (mut script, channel) = script();
+    // Nobody has asked yet.
+    script.give_back(1, "a", b"0");
+    script.core.keep_returns(channel);
+    // Before confirm mode, as in a transaction.
+    script.give_back(1, "a", b"1");
+    assert_eq!(unclaimed(&mut script, channel), ["1"]);
+    // Without a confirm; of a dropped one; and one that was overdue.
+    let mut unwatched = message("a", b"2");
+    (unwatched.watched, unwatched.method.mandatory) = (false, true);
+    let first = script.mandatory(channel, "a", b"first");
+    script.try_publish(channel, &unwatched);
+    let dropped = script.mandatory(channel, "a", b"3");
+    script.core.forget_confirm(channel, dropped);
+    let overdue = script.mandatory(channel, "a", b"4");
+    script.give_back(1, "a", b"2");
+    script.give_back(1, "a", b"3");
+    script.give_back(1, "a", b"first");
+    assert_eq!(unclaimed(&mut script, channel), [""; 0], "whose they are is told by the confirm");
+    script.ack(1, 3, true);
+    assert_eq!(unclaimed(&mut script, channel), ["2", "3"]);
+    assert_eq!(script.outcomes(channel, &[first]), "R");
+    script.advance(31 * SECOND);
+    script.give_back(1, "a", b"4");
+    assert_eq!(script.outcomes(channel, &[overdue]), "U");
+    assert_eq!(unclaimed(&mut script, channel), ["4"]);
+}
+
+#[test]
+fn the_return_of_an_unwatched_message_is_not_taken_for_that_of_a_watched_one() {
+    let (mut script, channel) = script();
+    script.core.keep_returns(channel);
+    let before = script.publish(channel, "a", b"x");
+    let mut unwatched = message("a", b"x");
+    (unwatched.watched, unwatched.method.mandatory) = (false, true);
+    script.try_publish(channel, &unwatched);
+    let watched = script.mandatory(channel, "a", b"x");
+    script.give_back(1, "a", b"x");
+    script.ack(1, 3, true);
+    assert_eq!(script.outcomes(channel, &[before, watched]), "CC");
+    assert_eq!(unclaimed(&mut script, channel), ["x"]);
+}
+
+#[test]
+fn so_many_returns_are_kept_and_the_rest_is_counted() {
+    let (mut script, channel) = script();
+    script.core.keep_returns(channel);
+    (0..1005).for_each(|_| script.give_back(1, "a", b"x"));
+    assert_eq!(script.core.missed_returns(channel), 5);
+    assert_eq!(unclaimed(&mut script, channel).len(), 1000);
+    // By octets too; one is always kept.
+    let large = vec![1; 10 * 1024 * 1024];
+    (0..3).for_each(|_| script.give_back(1, "a", &large));
+    assert_eq!(unclaimed(&mut script, channel).len(), 1);
+    assert_eq!(script.core.missed_returns(channel), 7);
+    // Without a handle, nothing is kept.
+    script.core.keep_returns(channel);
+    assert!(script.core.drop_returns(channel, None).is_none());
+    script.give_back(1, "a", b"x");
+    assert!(script.core.drop_returns(channel, None).is_some());
+    script.give_back(1, "a", b"x");
+    assert_eq!(unclaimed(&mut script, channel), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_a_return_is_woken_by_it_and_by_the_channels_end() {
+    let (mut script, channel) = script();
+    script.core.keep_returns(channel);
+    let (alarm, waker) = Alarm::new();
+    let cx = &Context::from_waker(&waker);
+    let mut waiter = None;
+    assert!(script.core.poll_return(channel, &mut waiter, cx).is_pending());
+    script.give_back(1, "a", b"x");
+    assert!(alarm.rang());
+    assert!(matches!(script.core.poll_return(channel, &mut waiter, cx), Poll::Ready(Some(_))));
+    assert!(script.core.poll_return(channel, &mut waiter, cx).is_pending());
+    script.give_back(1, "a", b"last");
+    script.method(1, channel_close(ReplyCode::NOT_FOUND));
+    assert!(alarm.rang());
+    assert!(matches!(script.core.poll_return(channel, &mut waiter, cx), Poll::Ready(Some(_))));
+    assert!(matches!(script.core.poll_return(channel, &mut waiter, cx), Poll::Ready(None)));
+}

@@ -1,0 +1,134 @@
+//! Batches and windows against a peer that confirms when it is told to; deadlines by a paused clock.
+
+use std::time::Duration;
+
+use amqp091::protocol::{basic, confirm, connection};
+use amqp091_client::{ConnectOptions, Error, Outcome, OutgoingMessage, PublishError};
+use tokio::time::{Instant, timeout};
+
+use crate::peer::{open_channel, short, with_channel, within};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn ack(delivery_tag: u64) -> basic::Ack {
+    basic::Ack { delivery_tag, multiple: true }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_keeps_to_its_window_and_what_was_queued_is_sent_though_it_is_dropped() {
+    within(async {
+        let (_connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+        let publisher = channel.publisher("", "q").build().unwrap();
+        let mut taken = 0;
+        let bodies = (0..100).map(|n| {
+            taken += 1;
+            format!("{n}")
+        });
+        let batch = publisher.publish_all(bodies).window(10);
+        assert!(timeout(SECOND, batch.into_future()).await.is_err());
+        assert!(taken < 100, "the iterator is asked when there is room");
+        channel.publish_unconfirmed("", "q", "behind").await.unwrap();
+        peer.expect::<confirm::Select>().await;
+        for n in 0..10 {
+            assert_eq!(peer.expect_publish().await.2, format!("{n}").into_bytes());
+        }
+        assert_eq!(peer.expect_publish().await.2, b"behind");
+        peer.send(1, &ack(11)).await;
+        // The channel is as before.
+        let (confirm, ()) = tokio::join!(async { channel.publish("", "q", "last").await }, async {
+            assert_eq!(peer.expect_publish().await.2, b"last");
+            peer.send(1, &ack(12)).await;
+        });
+        confirm.unwrap().confirmed().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_stops_at_a_message_that_cannot_be_sent() {
+    within(async {
+        let (_connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+        let long = "k".repeat(256);
+        let messages = ["a", "b", &long, "d"].map(|key| OutgoingMessage::new("", key, "m"));
+        let (outcome, ()) = tokio::join!(channel.publish_all(messages).into_future(), async {
+            peer.expect::<confirm::Select>().await;
+            peer.expect_publish().await;
+            peer.expect_publish().await;
+            peer.send(1, &basic::Nack { delivery_tag: 2, multiple: false, requeue: false }).await;
+            peer.send(1, &ack(2)).await;
+        });
+        assert_eq!((outcome.sent, outcome.confirmed), (2, 1));
+        assert!(matches!(outcome.failure(1), Some(PublishError::Nacked)));
+        assert!(matches!(outcome.stopped, Some(Error::Argument { .. })));
+        // Nothing at all.
+        let none: [OutgoingMessage<'_>; 0] = [];
+        assert!(channel.publish_all(none).await.is_confirmed());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishing_has_its_deadline_while_the_server_blocks() {
+    within(async {
+        let (connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+        peer.send(0, &connection::Blocked { reason: short("low on disk") }).await;
+        while connection.blocked().is_none() {
+            tokio::task::yield_now().await;
+        }
+        let start = Instant::now();
+        let error = channel.publish("", "q", "m").publish_timeout(3 * SECOND).await.unwrap_err();
+        assert!(matches!(error, Error::PublishTimeout { after } if after == 3 * SECOND));
+        assert_eq!(start.elapsed(), 3 * SECOND);
+        let publisher = channel.publisher("", "q").build().unwrap();
+        let unconfirmed = publisher.publish_unconfirmed("m").publish_timeout(SECOND);
+        assert!(matches!(unconfirmed.await, Err(Error::PublishTimeout { .. })));
+        let batch = publisher.publish_all(["a", "b"]).publish_timeout(2 * SECOND).await;
+        assert_eq!(batch.sent, 0);
+        assert!(matches!(batch.stopped, Some(Error::PublishTimeout { .. })));
+        assert_eq!(start.elapsed(), 6 * SECOND);
+        peer.send(0, &connection::Unblocked {}).await;
+        let publish = channel.publish("", "q", "now").confirm_timeout(SECOND);
+        let confirm = publish.publish_timeout(SECOND).await.unwrap();
+        peer.expect::<confirm::Select>().await;
+        assert_eq!(peer.expect_publish().await.2, b"now");
+        let start = Instant::now();
+        let Outcome::Unknown(Error::Timeout { after, .. }) = confirm.await else { panic!() };
+        assert_eq!((after, start.elapsed()), (SECOND, SECOND));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_is_for_its_own_channel() {
+    within(async {
+        let (connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+        let other = open_channel(&connection, &mut peer).await;
+        let window = other.confirm_window(1);
+        let error = channel.publish("", "q", "m").within(&window).await.unwrap_err();
+        assert!(matches!(error, Error::OtherChannel));
+        assert!(window.flush().await.is_confirmed());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_for_a_window_may_be_dropped() {
+    within(async {
+        let (_connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+        let window = channel.confirm_window(1);
+        assert_eq!(channel.publish("", "q", "0").within(&window).await.unwrap(), 0);
+        for _ in 0..3 {
+            let publish = channel.publish("", "q", "given up").within(&window);
+            assert!(timeout(SECOND, publish).await.is_err());
+            assert!(timeout(SECOND, window.flush()).await.is_err());
+        }
+        peer.expect::<confirm::Select>().await;
+        peer.expect_publish().await;
+        peer.send(1, &ack(1)).await;
+        assert_eq!(channel.publish("", "q", "1").within(&window).await.unwrap(), 1);
+        assert_eq!(peer.expect_publish().await.2, b"1");
+        peer.send(1, &ack(2)).await;
+        assert_eq!(window.flush().await.confirmed, 2);
+    })
+    .await;
+}
