@@ -49,6 +49,8 @@ mod py_amqp_channel;
 mod py_amqp_connection;
 #[path = "rabbitmq/queues.rs"]
 mod queues;
+#[path = "rabbitmq/reopening.rs"]
+mod reopening;
 #[path = "rabbitmq/tls.rs"]
 mod tls;
 #[path = "rabbitmq/tls_node.rs"]

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use amqp091::protocol::{AnyMethod, basic};
-use amqp091::types::{Method, Request};
+use amqp091::protocol::{AnyMethod, basic, channel};
+use amqp091::types::{Method, MethodId, Request};
 
 use crate::core::{Answer, CallId, Core, WaiterKey};
 use crate::error::{CloseReason, Error, Violation};
@@ -125,18 +125,21 @@ impl<M> Drop for NoWait<M> {
 /// The typed reply. The core answers a request with one of its own replies only, so the error is for
 /// a mistake in this crate.
 pub(crate) fn reply<T: TryFrom<AnyMethod>>(answer: Answer) -> Result<T, Error> {
-    let unexpected = |channel, method| Violation::Unexpected { channel, method };
-    let violation = match answer {
+    match answer {
         Answer::Method(method) => {
             let id = method.id();
-            match T::try_from(AnyMethod::from(method)) {
-                Ok(reply) => return Ok(reply),
-                Err(_) => unexpected(0, id),
-            }
+            T::try_from(AnyMethod::from(method)).map_err(|_| unexpected(id))
         }
-        Answer::Message(..) => unexpected(0, basic::GetOk::ID),
-    };
-    Err(Error::ConnectionClosed(CloseReason::Violation(violation).into()))
+        Answer::Message(..) => Err(unexpected(basic::GetOk::ID)),
+        Answer::Reopened(_) => Err(unexpected(channel::OpenOk::ID)),
+    }
+}
+
+/// The error for an answer that has no place.
+#[cold]
+pub(crate) fn unexpected(method: MethodId) -> Error {
+    let violation = Violation::Unexpected { channel: 0, method };
+    Error::ConnectionClosed(CloseReason::Violation(violation).into())
 }
 
 /// A call that is sent; dropping it gives it up.

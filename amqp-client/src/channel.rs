@@ -15,6 +15,7 @@ use crate::publish::{
     PublisherBuilder, Returns, argument,
 };
 use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
+use crate::reopen::Reopen;
 use crate::shared::{ChannelHandle, now};
 
 /// One channel of a connection. Clones are the same channel, for as many tasks as you like.
@@ -32,9 +33,10 @@ impl Channel {
         Self { handle }
     }
 
-    /// The channel's number on its connection.
+    /// The channel's number on its connection. It stays, unless the channel is opened again when another
+    /// one has taken it.
     pub fn number(&self) -> u16 {
-        self.handle.number
+        self.handle.number()
     }
 
     /// Its connection.
@@ -328,6 +330,45 @@ impl Channel {
             Ok(exchange::Unbind { destination, source, ..exchange::Unbind::default() })
         });
         ExchangeUnbind::new(&self.handle, request)
+    }
+
+    /// Opens the channel again after it was closed, by the server for an error such as 404 NOT_FOUND or
+    /// by this program: this handle and its clones work again, with everything that
+    /// [the builder](Reopen) was asked to restore. To the server it is another channel: what was
+    /// published before has had its outcome, and the server delivers what wasn't settled again, so that
+    /// settling a delivery from before is [`Error::StaleDelivery`].
+    ///
+    /// ```no_run
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// let mut orders = channel.consume("orders").prefetch(10).await?;
+    /// loop {
+    ///     match orders.next().await {
+    ///         Some(Ok(order)) => order.ack()?,
+    ///         // The stream goes on, if the queue is still there.
+    ///         Some(Err(_)) => {
+    ///             channel.reopen().modes(true).consumers(true).await?;
+    ///         }
+    ///         None => break,
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Any number of tasks may ask for it: one attempt is made for all, with all that any of them wants
+    /// restored, and all have its outcome. It is made even if their futures are dropped. On an open
+    /// channel it does nothing.
+    ///
+    /// A consumer that the server refuses, as when its queue is gone, is reported in
+    /// [`Reopened::failed`](crate::Reopened::failed). The refusal closes the channel once more, for all who
+    /// use it; it is opened yet again without that consumer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConnectionClosed`] when the connection is closed; [`Error::ChannelClosed`] when the server
+    /// closes the channel again for another reason, or this program does; [`Error::TooManyChannels`] when
+    /// no number is left; [`Error::Timeout`].
+    pub fn reopen(&self) -> Reopen<'_> {
+        Reopen::new(&self.handle)
     }
 
     /// Closes the channel and returns when the server has agreed. Confirms that come until then still

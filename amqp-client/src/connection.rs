@@ -137,9 +137,9 @@ impl Connection {
     ///
     /// [`Error::TooManyChannels`], [`Error::ConnectionClosed`], or [`Error::Timeout`].
     pub async fn channel(&self) -> Result<Channel, Error> {
-        let (key, number, call) = self.handle.shared.with(|core| core.open_channel(now()))?;
+        let (key, _, call) = self.handle.shared.with(|core| core.open_channel(now()))?;
         // From here on, dropping this future closes the channel.
-        let handle = Arc::new(ChannelHandle { key, number, connection: Arc::clone(&self.handle) });
+        let handle = Arc::new(ChannelHandle { key, connection: Arc::clone(&self.handle) });
         PendingCall::new(&handle, call, true).await?;
         Ok(Channel::new(handle))
     }

@@ -218,8 +218,8 @@ arguments! {
 ///
 /// It ends with an error that says why, once, when the server cancels it or the channel or connection
 /// is lost; after [`cancel`](Self::cancel), or when this program closes the channel or connection, it
-/// ends without one. Messages that had come before are handed
-/// out first.
+/// ends without one. Messages that had come before are handed out first. If its channel is
+/// [opened again](crate::Channel::reopen) with its consumers, it goes on after that.
 ///
 /// Dropping it cancels the consumer without waiting, and sends what was not handed out back to the
 /// queue, except to a stream, which has it anyway.
@@ -321,10 +321,15 @@ impl Consumer {
                 let delivery = Delivery::new(incoming, Arc::clone(&self.handle.source));
                 return Poll::Ready(Some(Ok(delivery)));
             }
+            let key = self.handle.key;
             if self.is_over {
-                return Poll::Ready(None);
+                if self.handle.with(|core| core.is_consumer_over(key)) {
+                    return Poll::Ready(None);
+                }
+                // The channel was opened again, and the consumer with it.
+                self.is_over = false;
             }
-            let (key, batch) = (self.handle.key, &mut self.batch);
+            let batch = &mut self.batch;
             let channel = &self.handle.source.channel;
             let polled = channel.with(|core| {
                 let polled = core.poll_deliveries(key, batch, cx);
@@ -365,7 +370,7 @@ impl Stream for Consumer {
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
-            .field("channel", &self.handle.source.channel.number)
+            .field("channel", &self.handle.source.channel.number())
             .field("consumer_tag", &self.handle.source.tag)
             .field("no_ack", &self.handle.source.no_ack)
             .finish_non_exhaustive()
@@ -501,7 +506,7 @@ impl<'a> Get<'a> {
         let (channel, no_ack) = (self.channel, request.no_ack);
         let call = channel.with(|core| core.get(channel.key, &request, now()))?;
         match PendingCall::new(channel, call, no_ack).await? {
-            Answer::Method(_) => Ok(None),
+            Answer::Method(_) | Answer::Reopened(_) => Ok(None),
             Answer::Message(incoming, message_count) => {
                 let (channel, tag) = (Arc::clone(channel), ShortStr::empty());
                 let source = Source { channel, queue: request.queue, tag, no_ack };

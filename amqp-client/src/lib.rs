@@ -115,6 +115,7 @@ mod mode;
 mod options;
 mod publish;
 mod queue;
+mod reopen;
 mod request;
 mod sasl;
 mod shared;
@@ -162,6 +163,7 @@ pub use crate::publish::{
     WindowPublish,
 };
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
+pub use crate::reopen::{NotRestored, Reopen, Reopened};
 pub use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};
 pub use crate::socket::Keepalive;
 pub use crate::text::TextError;

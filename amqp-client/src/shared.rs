@@ -111,11 +111,15 @@ impl Drop for ConnectionHandle {
 #[derive(Debug)]
 pub(crate) struct ChannelHandle {
     pub(crate) key: ChannelKey,
-    pub(crate) number: u16,
     pub(crate) connection: Arc<ConnectionHandle>,
 }
 
 impl ChannelHandle {
+    /// The channel's number: another one may come when it is opened again.
+    pub(crate) fn number(&self) -> u16 {
+        self.with(|core| core.channel_number(self.key))
+    }
+
     /// Runs `command` on the core.
     #[inline]
     pub(crate) fn with<T>(&self, command: impl FnOnce(&mut Core) -> T) -> T {

@@ -59,6 +59,11 @@ impl Acks {
         }
     }
 
+    /// How many may wait, and for how long.
+    pub(super) fn settings(&self) -> (usize, Duration) {
+        (self.max, self.delay)
+    }
+
     /// A delivery has come that is to be settled.
     pub(super) fn delivered(&mut self, tag: u64) {
         if self.open.back().is_some_and(|last| last.tag >= tag) {

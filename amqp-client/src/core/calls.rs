@@ -9,6 +9,7 @@ use amqp091::protocol::ToClient;
 
 use super::consumers::Incoming;
 use crate::error::Error;
+use crate::reopen::Reopened;
 
 /// What a call is answered with.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) enum Answer {
     Method(ToClient),
     /// `basic.get-ok` with its message, and how many messages are left in the queue.
     Message(Box<Incoming>, u32),
+    /// The channel is open again.
+    Reopened(Box<Reopened>),
 }
 
 /// A waiting call. The generation tells a call from an earlier one in the same place.

@@ -12,6 +12,7 @@ use super::calls::CallId;
 use super::confirms::Confirms;
 use super::consumers::ConsumerKey;
 use super::modes::Hold;
+use super::reopen::{Modes, Reopening};
 use super::returns::Unclaimed;
 use super::setup::Setup;
 use super::topology::Change;
@@ -59,6 +60,10 @@ pub(crate) struct Channel {
     pub(crate) tx: Option<u64>,
     /// What waits for `tx.commit-ok`, while that is due.
     pub(crate) hold: Option<Box<Hold>>,
+    /// On its way to being open again, or to wait for that.
+    pub(crate) reopening: Option<Box<Reopening>>,
+    /// The modes that an attempt to open it again has not restored.
+    pub(crate) unrestored: Option<Box<Modes>>,
     /// Whether the handle is dropped: the state goes with the channel.
     pub(crate) released: bool,
 }
@@ -70,6 +75,9 @@ pub(crate) enum State {
     Opening,
     /// Usable.
     Open,
+    /// `channel.open` is sent for another instance: until that has its modes, it is closed to the
+    /// program as it was.
+    Reopening(Arc<CloseReason>),
     /// We sent `channel.close`; the number is free when its answer comes.
     Closing(Arc<CloseReason>),
     /// Closed: the number may be another channel's.
@@ -150,6 +158,8 @@ impl Channel {
             recovering: 0,
             tx: None,
             hold: None,
+            reopening: None,
+            unrestored: None,
             released: false,
         }
     }
@@ -158,7 +168,9 @@ impl Channel {
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         match &self.state {
             State::Opening | State::Open => Ok(()),
-            State::Closing(reason) | State::Closed(reason) => Err(self.closed(reason)),
+            State::Reopening(reason) | State::Closing(reason) | State::Closed(reason) => {
+                Err(self.closed(reason))
+            }
         }
     }
 
@@ -295,16 +307,7 @@ impl Channels {
 
     /// Takes a free number.
     pub(crate) fn open(&mut self) -> Result<(ChannelKey, u16), Error> {
-        let number = match self.free_numbers.pop() {
-            Some(number) => number,
-            None => match u16::try_from(self.numbers.len()) {
-                Ok(number) if number <= self.limit => {
-                    self.numbers.push(None);
-                    number
-                }
-                _ => return Err(Error::TooManyChannels { limit: self.limit }),
-            },
-        };
+        let number = self.free_or_new()?;
         let channel = Some(Box::new(Channel::new(number, self.max_body)));
         let key = ChannelKey(match self.free_entries.pop() {
             Some(index) => {
@@ -318,6 +321,30 @@ impl Channels {
         });
         self.numbers[usize::from(number)] = Some(key);
         Ok((key, number))
+    }
+
+    fn free_or_new(&mut self) -> Result<u16, Error> {
+        match self.free_numbers.pop() {
+            Some(number) => Ok(number),
+            None => match u16::try_from(self.numbers.len()) {
+                Ok(number) if number <= self.limit => {
+                    self.numbers.push(None);
+                    Ok(number)
+                }
+                _ => Err(Error::TooManyChannels { limit: self.limit }),
+            },
+        }
+    }
+
+    /// Takes a number for a channel that has none any more: its old one, if that is still free.
+    pub(crate) fn take_number(&mut self, key: ChannelKey, old: u16) -> Result<u16, Error> {
+        let place = self.free_numbers.iter().rposition(|&number| number == old);
+        let number = match place {
+            Some(place) => self.free_numbers.swap_remove(place),
+            None => self.free_or_new()?,
+        };
+        self.numbers[usize::from(number)] = Some(key);
+        Ok(number)
     }
 
     #[inline]

@@ -190,13 +190,18 @@ impl Core {
             class_id: 0,
             method_id: 0,
         };
-        self.check_channel(key)?;
+        self.check_open()?;
+        match self.channels.get_mut(key) {
+            // On its way to being open again: that is given up.
+            Some(Channel { state: State::Reopening(_), .. }) => {}
+            _ => self.check_channel(key)?,
+        }
         let reason = Arc::new(reason);
         if let Some(channel) = self.channels.get_mut(key) {
             let error = channel.closed(&reason);
             self.end_calls_and_consumers(key, &error);
         }
-        let call = self.request(key, &close, Then::Nothing, now)?;
+        let call = self.request_unchecked(key, &close, Then::Nothing, now)?;
         if let Some(channel) = self.channels.get_mut(key) {
             channel.state = State::Closing(reason);
         }
@@ -209,6 +214,10 @@ impl Core {
         if let Some(Carrier::Get { call, .. }) = &channel.carrier {
             self.calls.finish(*call, Err(error.clone()), &mut self.wakes);
         }
+        if let Some(reopening) = channel.reopening.take() {
+            self.reopening_failed(key, &reopening, error.clone());
+        }
+        let Some(channel) = self.channels.get_mut(key) else { return };
         for due in &channel.due {
             self.calls.finish(due.call, Err(error.clone()), &mut self.wakes);
         }
@@ -221,7 +230,12 @@ impl Core {
 
     /// The server closed the channel. The rest of a content under way goes out first: sending the
     /// answer in the middle of it would end the connection.
-    pub(super) fn channel_closed_by_server(&mut self, key: ChannelKey, close: channel::Close) {
+    pub(super) fn channel_closed_by_server(
+        &mut self,
+        key: ChannelKey,
+        close: channel::Close,
+        now: Instant,
+    ) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let number = channel.number;
         // What waits for the end of a commit is given up too.
@@ -231,6 +245,7 @@ impl Core {
             self.output.channel(number, |out| encode::method(out, number, &channel::CloseOk {}));
         let channel::Close { reply_code, reply_text, class_id, method_id } = close;
         let close = ServerClose::new(reply_code, reply_text, class_id, method_id);
+        let method = close.method;
         let reason = Arc::new(CloseReason::ByServer(close));
         // A close of ours that was still waiting behind a body was given up with the rest.
         if matches!(channel.state, State::Closing(_)) && !abandoned {
@@ -242,16 +257,21 @@ impl Core {
             return;
         }
         let error = channel.closed(&reason);
+        let reopening = self.reopening_goes_on(key, method, &error);
         self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
         self.channels.free_number(number);
+        if let Some(reopening) = reopening {
+            self.open_again(key, reopening, now);
+        }
     }
 
     /// `channel.close-ok` has come: the number is free.
-    pub(super) fn channel_close_answered(&mut self, key: ChannelKey) {
+    pub(super) fn channel_close_answered(&mut self, key: ChannelKey, now: Instant) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let State::Closing(reason) = &channel.state else { return };
         let (number, reason) = (channel.number, Arc::clone(reason));
+        let reopening = channel.reopening.take();
         // Where both closes crossed, the caller learns of the server's: `end_channel` tells.
         if !matches!(*reason, CloseReason::ByServer(_))
             && let Some(due) = channel.due.pop_back()
@@ -263,6 +283,9 @@ impl Core {
         self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
         self.channels.free_number(number);
+        if let Some(reopening) = reopening {
+            self.open_again(key, reopening, now);
+        }
     }
 
     /// A channel is gone: every wait on it ends. Its state stays for as long as a handle may ask why.
@@ -273,7 +296,9 @@ impl Core {
         channel.assembler.reset();
         channel.carrier = None;
         channel.hold = None;
-        channel.acks = None;
+        if let Some(acks) = channel.acks.take() {
+            channel.setup.coalesce = Some(acks.settings());
+        }
         let Channel { confirms, unclaimed, .. } = channel;
         let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
         if let Some(confirms) = confirms {

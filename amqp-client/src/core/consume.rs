@@ -64,6 +64,11 @@ impl Core {
         Ok(())
     }
 
+    /// Whether a consumer has ended and its end was fetched.
+    pub(crate) fn is_consumer_over(&mut self, consumer: ConsumerKey) -> bool {
+        self.consumers.is_over(consumer)
+    }
+
     /// Why a consumer gets no more deliveries, once that is so; what came can still be fetched.
     pub(crate) fn consumer_end(&mut self, consumer: ConsumerKey) -> Option<End> {
         self.consumers.ended(consumer)

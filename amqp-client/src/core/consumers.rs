@@ -65,6 +65,10 @@ struct Consumer {
     octets: usize,
     waker: Option<Waker>,
     end: Option<End>,
+    /// Whether the end was fetched.
+    told: bool,
+    /// The end of an earlier life, which is still to be fetched.
+    past: Option<End>,
 }
 
 /// The consumers of a connection.
@@ -140,7 +144,11 @@ impl Consumers {
             self.octets -= octets;
             return Poll::Ready(None);
         }
+        if let Some(past) = consumer.past.take() {
+            return Poll::Ready(Some(past));
+        }
         if let Some(end) = &consumer.end {
+            consumer.told = true;
             return Poll::Ready(Some(end.clone()));
         }
         match &mut consumer.waker {
@@ -148,6 +156,26 @@ impl Consumers {
             waker => *waker = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// Whether a consumer has ended and its end was fetched.
+    pub(crate) fn is_over(&mut self, key: ConsumerKey) -> bool {
+        self.get_mut(key).is_none_or(|consumer| consumer.told && consumer.end.is_some())
+    }
+
+    /// An ended consumer has started again. Its end is still to be fetched if it wasn't; what was queued
+    /// comes again, unless that needs no acknowledgement (`no_ack`).
+    pub(crate) fn revive(&mut self, key: ConsumerKey, no_ack: bool) {
+        let Some(consumer) = self.get_mut(key) else { return };
+        let end = consumer.end.take();
+        if !std::mem::take(&mut consumer.told) && end.is_some() {
+            consumer.past = end;
+        }
+        if !no_ack {
+            consumer.queue.clear();
+            let octets = std::mem::take(&mut consumer.octets);
+            self.octets -= octets;
+        }
     }
 
     /// Gives up a consumer and hands back what was queued for it.

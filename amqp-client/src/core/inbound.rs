@@ -206,11 +206,11 @@ impl Core {
                 Ok(())
             }
             ToClient::ChannelClose(close) => {
-                self.channel_closed_by_server(key, close);
+                self.channel_closed_by_server(key, close, now);
                 Ok(())
             }
             ToClient::ChannelCloseOk(_) if matches!(channel.state, State::Closing(_)) => {
-                self.channel_close_answered(key);
+                self.channel_close_answered(key, now);
                 Ok(())
             }
             reply => {
@@ -314,6 +314,8 @@ impl Core {
                 }
                 self.consumer_started(key, &tag);
             }
+            // One that is opened again has its modes to come.
+            Then::Open if channel.reopening.is_some() => {}
             Then::Open => channel.state = State::Open,
             Then::Cancel { tag } => self.end_subscription(key, &tag, End::Cancelled),
             Then::Recover => {
@@ -328,6 +330,7 @@ impl Core {
             }
         }
         self.calls.finish(due.call, Ok(Answer::Method(reply)), &mut self.wakes);
+        self.step_answered(key, due.call, now);
         Ok(())
     }
 

@@ -27,6 +27,7 @@ mod modes;
 mod output;
 mod publish;
 mod recording;
+mod reopen;
 mod returns;
 mod setup;
 mod tally;
@@ -56,6 +57,7 @@ pub(crate) use self::output::Transmit;
 pub(crate) use self::publish::{
     Counted, Message, Outgoing, PublishWait, Published, Terms, Watch, address, encode_message,
 };
+pub(crate) use self::reopen::Wanted;
 pub(crate) use self::tally::TallyKey;
 pub(crate) use self::template::{Prepared, Template};
 pub(crate) use self::waiters::WaiterKey;
@@ -482,7 +484,19 @@ impl Core {
         then: Then,
         now: Instant,
     ) -> Result<CallId, Error> {
-        self.send(key, request)?;
+        self.check_channel(key)?;
+        self.request_unchecked(key, request, then, now)
+    }
+
+    /// As [`request`](Self::request), whether the program may use the channel or not.
+    fn request_unchecked<R: Request>(
+        &mut self,
+        key: ChannelKey,
+        request: &R,
+        then: Then,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        self.write(key, request)?;
         let call = self.calls.begin(R::NAME, now);
         if let Some(channel) = self.channels.get_mut(key) {
             channel.due.push_back(Due { replies: R::Reply::METHODS, call, then });

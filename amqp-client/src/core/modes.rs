@@ -77,6 +77,11 @@ impl Channel {
                     self.setup.qos(qos);
                 }
             }
+            channel::Flow::ID => {
+                if let Some(channel::Flow { active }) = (method as &dyn Any).downcast_ref() {
+                    self.setup.stopped = !active;
+                }
+            }
             basic::Recover::ID => self.recovering += 1,
             basic::RecoverAsync::ID => self.recovered(),
             _ => {}
@@ -105,6 +110,11 @@ impl Core {
     /// it.
     pub(crate) fn send<M: Method>(&mut self, key: ChannelKey, method: &M) -> Result<(), Error> {
         self.check_channel(key)?;
+        self.write(key, method)
+    }
+
+    /// As [`send`](Self::send), whether the program may use the channel or not.
+    pub(super) fn write<M: Method>(&mut self, key: ChannelKey, method: &M) -> Result<(), Error> {
         if matches!(
             M::ID,
             basic::Recover::ID | basic::RecoverAsync::ID | channel::Close::ID | tx::Select::ID

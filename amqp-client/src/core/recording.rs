@@ -4,7 +4,7 @@ use amqp091::protocol::ToClient;
 use amqp091::types::{Method, ShortStr};
 
 use super::channels::Then;
-use super::setup::Record;
+use super::setup::{Life, Record};
 use super::topology::Change;
 use super::{ChannelKey, Core};
 
@@ -60,7 +60,7 @@ impl Core {
     pub(super) fn forget_consumer(&mut self, key: ChannelKey, is_it: impl Fn(&Record) -> bool) {
         if let Some(channel) = self.channels.get_mut(key)
             && let Some(record) = channel.setup.remove(is_it)
-            && record.started
+            && record.life == Life::Running
             && let Some(queue) = record.queue()
         {
             self.topology.unconsumed(queue);
@@ -72,11 +72,13 @@ impl Core {
     pub(super) fn consumers_stopped(&mut self, key: ChannelKey) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.setup.consumers.retain_mut(|record| {
-            let had_started = std::mem::replace(&mut record.started, false);
-            if had_started && let Some(queue) = record.queue() {
+            let before = std::mem::replace(&mut record.life, Life::Stopped);
+            if before == Life::Running
+                && let Some(queue) = record.queue()
+            {
                 self.topology.unconsumed(queue);
             }
-            had_started
+            before != Life::Starting
         });
     }
 }

@@ -1,6 +1,8 @@
 //! What a channel was told to be: its prefetch, its consumers, the queue that it declared last. Kept as
 //! data, so that another instance of the channel can be told the same.
 
+use std::time::Duration;
+
 use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 
@@ -11,8 +13,12 @@ use super::topology::QueueName;
 #[derive(Debug, Default)]
 pub(crate) struct Setup {
     pub(crate) prefetch: Prefetch,
+    /// Whether the server was asked to stop deliveries: `channel.flow`.
+    pub(crate) stopped: bool,
     /// Consumers whose handle exists, in the order of their start.
     pub(crate) consumers: Vec<Record>,
+    /// How acknowledgements of the instance that is gone waited.
+    pub(crate) coalesce: Option<(usize, Duration)>,
     /// What an empty queue name stands for.
     pub(crate) last_queue: Option<QueueName>,
 }
@@ -35,10 +41,18 @@ pub(crate) struct Record {
     /// Its queue.
     pub(crate) queue: Option<QueueName>,
     /// What [`Prefetch::consumer`] was when it was started.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for recovery"))]
     pub(crate) prefetch: Option<(u32, u16)>,
-    /// Whether the server has agreed, or wasn't asked to.
-    pub(crate) started: bool,
+    pub(crate) life: Life,
+}
+
+/// How far a consumer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Life {
+    /// The server is to agree yet.
+    Starting,
+    Running,
+    /// Its channel was closed.
+    Stopped,
 }
 
 impl Setup {
@@ -61,18 +75,18 @@ impl Setup {
         };
         let prefetch = self.prefetch.consumer;
         let consume = Box::new(consume.clone());
-        self.consumers.push(Record { key, consume, queue, prefetch, started: false });
+        self.consumers.push(Record { key, consume, queue, prefetch, life: Life::Starting });
     }
 
     /// The consumer of this tag has started: returns its queue.
     pub(crate) fn started(&mut self, tag: &ShortStr) -> Option<&ShortStr> {
         let record =
             self.consumers.iter_mut().find(|record| record.consume.consumer_tag == *tag)?;
-        let was_started = std::mem::replace(&mut record.started, true);
-        if was_started { None } else { record.queue() }
+        let before = std::mem::replace(&mut record.life, Life::Running);
+        if before == Life::Running { None } else { record.queue() }
     }
 
-    /// Forgets a consumer; returns its queue if it had started.
+    /// Forgets a consumer.
     pub(crate) fn remove(&mut self, is_it: impl Fn(&Record) -> bool) -> Option<Record> {
         let place = self.consumers.iter().position(is_it)?;
         Some(self.consumers.remove(place))

@@ -57,7 +57,7 @@ impl Stream for Returns {
 
 impl fmt::Debug for Returns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Returns").field("channel", &self.channel.number).finish_non_exhaustive()
+        f.debug_struct("Returns").field("channel", &self.channel.number()).finish_non_exhaustive()
     }
 }
 

@@ -26,6 +26,7 @@ mod model;
 mod modes;
 mod no_wait;
 mod prepared;
+mod reopen;
 mod returns;
 mod rules;
 mod terms;

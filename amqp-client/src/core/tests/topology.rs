@@ -4,6 +4,7 @@ use amqp091::protocol::{exchange, queue};
 use amqp091::types::Request;
 
 use super::*;
+use crate::core::setup::Life;
 use crate::core::topology::Kind;
 
 fn queue(name: &str) -> queue::Declare {
@@ -272,7 +273,7 @@ fn consumers_are_kept_with_their_prefetch_until_they_are_gone() {
     let channel = script.channel();
     let tags = |script: &mut Script, channel| -> Vec<(String, Option<(u32, u16)>)> {
         let setup = &script.core.channels.get_mut(channel).unwrap().setup;
-        let consumers = setup.consumers.iter().filter(|record| record.started);
+        let consumers = setup.consumers.iter().filter(|record| record.life == Life::Running);
         consumers.map(|record| (record.consume.consumer_tag.to_string(), record.prefetch)).collect()
     };
     let qos = |count, global| basic::Qos { prefetch_size: 0, prefetch_count: count, global };
