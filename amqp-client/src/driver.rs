@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::core::Transmit;
 use crate::error::CloseReason;
-use crate::shared::Shared;
+use crate::shared::{Shared, now};
 
 /// The read buffer begins small, so that an idle connection costs little…
 const READ_MIN: usize = 8 * 1024;
@@ -35,6 +35,8 @@ pub(crate) struct Driver<S> {
     transmit: Transmit,
     /// Whether octets are written that the socket may still hold back.
     unflushed: bool,
+    /// Whether the socket has taken something since the core was last told.
+    has_written: bool,
     /// Writing failed: what the server said before may still be read.
     write_error: Option<io::Error>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -51,6 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             small_reads: 0,
             transmit: Transmit::default(),
             unflushed: false,
+            has_written: false,
             write_error: None,
             timer: None,
             wakes: Vec::new(),
@@ -143,6 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Ok(count) => {
                     self.transmit.advance(count);
                     self.unflushed = true;
+                    self.has_written = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -197,7 +201,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
             this.shared.drive(&mut this.wakes, |core| core.attention = false);
             let writing = this.poll_write(cx).is_pending();
             let all_written = !writing;
-            if this.shared.drive(&mut this.wakes, |core| core.is_closed(all_written)) {
+            let has_written = std::mem::take(&mut this.has_written);
+            let is_closed = this.shared.drive(&mut this.wakes, |core| {
+                core.note_write(all_written, has_written, now);
+                core.is_closed(all_written)
+            });
+            if is_closed {
                 this.shared.drive(&mut this.wakes, |core| core.finish_close());
                 // Whether the other side still listens makes no difference any more.
                 let _ = Pin::new(&mut this.socket).poll_shutdown(cx);

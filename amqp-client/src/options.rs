@@ -53,6 +53,8 @@ pub struct ConnectOptions {
     pub(crate) rpc_timeout: Duration,
     pub(crate) confirm_timeout: Duration,
     pub(crate) close_timeout: Duration,
+    pub(crate) write_timeout: Option<Duration>,
+    pub(crate) blocked_timeout: Option<Duration>,
     pub(crate) max_body: u64,
     pub(crate) max_control_frame: Option<u32>,
     pub(crate) output_limit: usize,
@@ -97,6 +99,8 @@ impl Default for ConnectOptions {
             rpc_timeout: Duration::from_secs(30),
             confirm_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(10),
+            write_timeout: Some(Duration::from_secs(60)),
+            blocked_timeout: None,
             max_body: 128 * 1024 * 1024,
             max_control_frame: None,
             output_limit: 1024 * 1024,
@@ -297,7 +301,7 @@ impl ConnectOptions {
 
     /// The heartbeat interval to ask for, in whole seconds up to 65535; zero turns heartbeats off.
     /// The lower of this and the server's is used; where either is zero, none. A peer that is silent
-    /// for two intervals is taken for dead. Default: 60 s.
+    /// for two intervals is taken for dead: there is no further timeout for reading. Default: 60 s.
     #[must_use]
     pub const fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
@@ -357,6 +361,26 @@ impl ConnectOptions {
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout.min(LONGEST);
+        self
+    }
+
+    /// How long the socket may take nothing of what is to be written before the connection is lost with
+    /// [`WriteTimeout`](crate::CloseReason::WriteTimeout): the server, or the network to it, is stuck
+    /// although it may still send. Not counted is the time in which the server has blocked the
+    /// connection. Default: 60 s; `None` waits for ever.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.write_timeout = timeout.into().map(|timeout| timeout.min(LONGEST));
+        self
+    }
+
+    /// How long the server may block publishing (`connection.blocked`) before the connection is lost
+    /// with [`BlockedTimeout`](crate::CloseReason::BlockedTimeout). What was published and not yet
+    /// confirmed may then be published or not; doing so again on another connection adds to the load of
+    /// a server that is short of memory or disk. Default: `None`, for as long as it likes.
+    #[must_use]
+    pub fn blocked_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.blocked_timeout = timeout.into().map(|timeout| timeout.min(LONGEST));
         self
     }
 

@@ -45,5 +45,7 @@ mod publishing;
 mod robot;
 #[path = "scripted/runtimes.rs"]
 mod runtimes;
+#[path = "scripted/stalls.rs"]
+mod stalls;
 #[path = "scripted/tuning.rs"]
 mod tuning;

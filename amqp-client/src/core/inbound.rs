@@ -142,6 +142,7 @@ impl Core {
             }
             ToClient::ConnectionUnblocked(_) => {
                 if let Some((since, _)) = self.blocked.take() {
+                    self.stall.restart(now);
                     let pause = now.saturating_duration_since(since);
                     for &key in &self.confirming {
                         if let Some(confirms) = self.channels.confirms_mut(key) {

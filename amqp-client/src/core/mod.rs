@@ -30,6 +30,7 @@ mod recording;
 mod reopen;
 mod returns;
 mod setup;
+mod stall;
 mod tally;
 mod template;
 #[cfg(test)]
@@ -69,6 +70,7 @@ use self::consumers::Consumers;
 use self::handshake::{Handshake, Tuned};
 use self::heartbeat::Heartbeat;
 use self::output::{Item, Output, check_frame};
+use self::stall::Stall;
 use self::tally::Tallies;
 use self::timers::Timers;
 use self::topology::Topology;
@@ -106,6 +108,8 @@ pub(crate) struct Core {
     heartbeat: Heartbeat,
     /// Since when and why the server has blocked publishing.
     blocked: Option<(Instant, ShortStr)>,
+    /// What the socket doesn't take.
+    stall: Stall,
     /// Publishers that wait for room, or for the server to lift a block.
     publishers: Waiters,
     /// Of publishers that wait only so long.
@@ -166,6 +170,7 @@ impl Core {
             secret_updates: VecDeque::new(),
             heartbeat: Heartbeat::off(now),
             blocked: None,
+            stall: Stall::default(),
             publishers: Waiters::default(),
             timers: Timers::default(),
             tallies: Tallies::default(),
@@ -249,6 +254,7 @@ impl Core {
             || (is_awaited && self.consumers.octets() < self.hard_delivery_limit());
         if wants && !self.reading {
             self.heartbeat.note_read(now);
+            self.stall.restart(now);
         }
         self.reading = wants;
         wants
@@ -280,6 +286,7 @@ impl Core {
             self.heartbeat.next_deadline(self.reading),
             self.timers.next_deadline(),
             acks,
+            self.stall_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -300,7 +307,8 @@ impl Core {
         next
     }
 
-    /// Does what is due: heartbeats, overdue replies and confirms, closing deadlines.
+    /// Does what is due: heartbeats, overdue replies and confirms, a server that takes nothing, closing
+    /// deadlines.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         match &self.phase {
             Phase::Handshake { handshake, deadline } if *deadline <= now => {
@@ -342,6 +350,9 @@ impl Core {
             && let Some(silence) = self.heartbeat.silence(now)
         {
             self.lose(CloseReason::HeartbeatMissed { silence });
+            return;
+        }
+        if self.give_up_stalled(now) {
             return;
         }
         if self.heartbeat.is_due(now) {

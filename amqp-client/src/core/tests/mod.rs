@@ -29,6 +29,7 @@ mod prepared;
 mod reopen;
 mod returns;
 mod rules;
+mod stalls;
 mod terms;
 mod topology;
 mod waits;
