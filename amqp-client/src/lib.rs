@@ -117,6 +117,7 @@ mod publish;
 mod queue;
 mod reopen;
 mod request;
+mod rpc;
 mod sasl;
 mod shared;
 mod socket;
@@ -164,6 +165,7 @@ pub use crate::publish::{
 };
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 pub use crate::reopen::{NotRestored, Reopen, Reopened};
+pub use crate::rpc::{RpcCall, RpcClient, RpcError, RpcResponse, ServeError, Serving};
 pub use crate::sasl::{Login, Mechanism, Sasl, SaslError, SaslExchange};
 pub use crate::socket::Keepalive;
 pub use crate::text::TextError;

@@ -43,6 +43,8 @@ mod peer;
 mod publishing;
 #[path = "scripted/robot.rs"]
 mod robot;
+#[path = "scripted/rpc.rs"]
+mod rpc;
 #[path = "scripted/runtimes.rs"]
 mod runtimes;
 #[path = "scripted/stalls.rs"]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use amqp091::types::ShortStr;
+
 use crate::error::{CloseReason, Error, Initiator};
 
 /// Why a consumer gets no more deliveries.
@@ -39,6 +41,19 @@ impl ConsumerEnd {
                 Self::ConnectionClosed { reason: Arc::clone(reason) }
             }
             _ => Self::CancelledByServer,
+        }
+    }
+
+    /// The error that tells of it.
+    pub(crate) fn error(&self, tag: &ShortStr) -> Error {
+        match self {
+            Self::Cancelled | Self::CancelledByServer => {
+                Error::ConsumerCancelled { tag: tag.clone() }
+            }
+            Self::ChannelClosed { channel, reason } => {
+                Error::ChannelClosed { channel: *channel, reason: Arc::clone(reason) }
+            }
+            Self::ConnectionClosed { reason } => Error::ConnectionClosed(Arc::clone(reason)),
         }
     }
 
