@@ -109,6 +109,8 @@ mod dial;
 mod driver;
 mod error;
 mod exchange;
+#[cfg(test)]
+mod faults;
 mod hosts;
 mod message;
 mod mode;

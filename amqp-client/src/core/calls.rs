@@ -165,6 +165,18 @@ impl Calls {
         }
     }
 
+    /// Calls that are waited for or whose answer is not fetched.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.entries.iter().filter(|entry| !matches!(entry.state, State::Free)).count()
+    }
+
+    /// Calls that have a deadline.
+    #[cfg(test)]
+    pub(crate) fn deadlines(&self) -> usize {
+        self.deadlines.len()
+    }
+
     fn entry(&self, id: CallId) -> Option<&Entry> {
         self.entries.get(id.index).filter(|entry| entry.generation == id.generation)
     }

@@ -226,6 +226,12 @@ pub(crate) struct Subscription {
 }
 
 impl Subscriptions {
+    /// Consumer tags in use.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_tag.len()
+    }
+
     pub(crate) fn contains(&self, tag: &ShortStr) -> bool {
         self.by_tag.contains_key(tag)
     }

@@ -77,14 +77,13 @@ impl Core {
             (Phase::Closed, _) => {}
             (Phase::Handshake { handshake, .. }, reason) => {
                 let stage = handshake.stage();
-                self.refuse(match reason {
+                self.give_up(match reason {
                     CloseReason::Io(source) => ConnectError::Io { stage, source },
                     CloseReason::HeartbeatMissed { silence: after } => {
                         ConnectError::Timeout { stage, after }
                     }
                     _ => ConnectError::Eof { stage },
                 });
-                self.phase = Phase::Closed;
             }
             (_, reason) => {
                 self.keep_reason(reason);
@@ -116,8 +115,7 @@ impl Core {
     pub(crate) fn violation(&mut self, violation: Violation, now: Instant) {
         if let Phase::Handshake { handshake, .. } = &self.phase {
             let stage = handshake.stage();
-            self.refuse(ConnectError::Violation { stage, violation });
-            self.phase = Phase::Closed;
+            self.give_up(ConnectError::Violation { stage, violation });
             return;
         }
         let close = connection::Close {
@@ -144,6 +142,13 @@ impl Core {
         self.fail_all();
     }
 
+    /// The handshake failed, and nothing more is to be written.
+    pub(super) fn give_up(&mut self, error: ConnectError) {
+        self.refuse(error);
+        self.output.clear();
+        self.phase = Phase::Closed;
+    }
+
     /// The handshake failed.
     pub(super) fn refuse(&mut self, error: ConnectError) {
         self.opened = Some(Err(error));
@@ -155,6 +160,7 @@ impl Core {
         let reason = Arc::clone(self.reason.get_or_insert_with(|| Arc::new(CloseReason::Eof)));
         let error = Error::ConnectionClosed(Arc::clone(&reason));
         self.calls.fail_all(&error, &mut self.wakes);
+        self.secret_updates.clear();
         for key in self.channels.keys() {
             self.end_channel(key, &reason, &error);
         }

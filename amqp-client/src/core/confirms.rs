@@ -155,6 +155,18 @@ impl Confirms {
         self.by_time.insert((at, delivery_tag));
     }
 
+    /// Messages whose outcome is waited for or not fetched.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.slots.iter().filter(|slot| !matches!(slot, Slot::Free)).count()
+    }
+
+    /// Messages that are not confirmed.
+    #[cfg(test)]
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.ring.iter().filter(|&&slot| slot != RESOLVED).count()
+    }
+
     /// Gives out the next tag to a message whose outcome nobody waits for.
     pub(crate) fn push_unwatched(&mut self) {
         self.ring.push_back(NO_SLOT);

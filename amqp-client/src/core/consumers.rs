@@ -99,6 +99,12 @@ impl Consumers {
         ConsumerKey { index, generation }
     }
 
+    /// Consumers that have a handle.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.entries.iter().flatten().count()
+    }
+
     /// Octets that wait to be fetched.
     pub(crate) fn octets(&self) -> usize {
         self.octets

@@ -41,8 +41,7 @@ impl Core {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    self.refuse(error);
-                    self.phase = Phase::Closed;
+                    self.give_up(error);
                 }
             }
         }
@@ -72,8 +71,7 @@ impl Core {
                 Err(error) => {
                     if let Phase::Handshake { handshake, .. } = &self.phase {
                         let error = handshake.bad_frame(error, &input[at..]);
-                        self.refuse(error);
-                        self.phase = Phase::Closed;
+                        self.give_up(error);
                         break;
                     }
                     Err(error.into())

@@ -15,6 +15,8 @@
 
 mod acks;
 mod calls;
+#[cfg(test)]
+mod census;
 mod channels;
 mod close;
 mod confirms;
@@ -34,7 +36,7 @@ mod stall;
 mod tally;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timers;
 mod topology;
 mod waiters;
@@ -51,6 +53,8 @@ use amqp091::types::{FieldTable, Method, Reply, Request, ShortStr};
 use bytes::BytesMut;
 
 pub(crate) use self::calls::{Answer, CallId};
+#[cfg(test)]
+pub(crate) use self::census::Census;
 pub(crate) use self::channels::ChannelKey;
 pub(crate) use self::confirms::ConfirmKey;
 pub(crate) use self::consumers::{ConsumerKey, End, Incoming, is_of_stream};
@@ -313,8 +317,7 @@ impl Core {
         match &self.phase {
             Phase::Handshake { handshake, deadline } if *deadline <= now => {
                 let (stage, after) = (handshake.stage(), self.options.connect_timeout);
-                self.refuse(ConnectError::Timeout { stage, after });
-                self.phase = Phase::Closed;
+                self.give_up(ConnectError::Timeout { stage, after });
                 return;
             }
             Phase::Closing { deadline } | Phase::Flushing { deadline } if *deadline <= now => {

@@ -49,6 +49,12 @@ impl Waiters {
         self.wakers.len() > self.free.len()
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.wakers.iter().flatten().count()
+    }
+
     /// Gives up a place: its future was dropped.
     pub(crate) fn forget(&mut self, key: WaiterKey) {
         if key.round == self.round

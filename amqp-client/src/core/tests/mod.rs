@@ -28,7 +28,7 @@ mod no_wait;
 mod prepared;
 mod reopen;
 mod returns;
-mod rules;
+pub(crate) mod rules;
 mod stalls;
 mod terms;
 mod topology;
@@ -45,7 +45,7 @@ use std::time::{Duration, Instant};
 
 use amqp091::content::{Content, ContentHeader, RawProperties};
 use amqp091::encode;
-use amqp091::frame::{self, FrameKind, FrameLimits, Parsed};
+use amqp091::frame::{self, FrameKind, FrameLimits, FrameRef, Parsed};
 use amqp091::protocol::{ReplyCode, ToClient, ToServer, basic, channel, connection};
 use amqp091::protocol_header::ProtocolHeader;
 use amqp091::types::{FieldTable, LongStr, Method, ShortStr};
@@ -62,7 +62,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A frame that the client sent.
 #[derive(Clone, Debug, PartialEq)]
-enum Sent {
+pub(crate) enum Sent {
     ProtocolHeader,
     Method(u16, ToServer),
     Header { channel: u16, body_size: u64, properties: Octets },
@@ -72,13 +72,33 @@ enum Sent {
 
 /// Octets that don't fill the screen when a test fails.
 #[derive(Clone, PartialEq)]
-struct Octets(Vec<u8>);
+pub(crate) struct Octets(pub(crate) Vec<u8>);
 
 impl fmt::Debug for Octets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(octets) = self;
         let shown = octets[..octets.len().min(40)].escape_ascii();
         write!(f, "{} octets \"{shown}\"", octets.len())
+    }
+}
+
+impl Sent {
+    /// A frame as a server reads it.
+    pub(crate) fn from_frame(frame: FrameRef<'_>) -> Self {
+        let FrameRef { kind, channel, payload } = frame;
+        match kind {
+            FrameKind::Method => {
+                let method = ToServer::from_payload(payload).expect("a method for servers");
+                Self::Method(channel, method)
+            }
+            FrameKind::Header => {
+                let header = ContentHeader::parse(payload).expect("a header");
+                let (body_size, properties) = (header.body_size, Octets(header.properties.into()));
+                Self::Header { channel, body_size, properties }
+            }
+            FrameKind::Body => Self::Body(channel, Octets(payload.into())),
+            FrameKind::Heartbeat => Self::Heartbeat,
+        }
     }
 }
 
@@ -269,24 +289,7 @@ impl Script {
                 panic!("the core hands out whole frames only")
             };
             rest.advance(consumed);
-            let channel = frame.channel;
-            self.log.push_back((
-                self.time,
-                match frame.kind {
-                    FrameKind::Method => Sent::Method(
-                        channel,
-                        ToServer::from_payload(frame.payload).expect("a method for servers"),
-                    ),
-                    FrameKind::Header => {
-                        let header = ContentHeader::parse(frame.payload).expect("a header");
-                        let (body_size, properties) =
-                            (header.body_size, Octets(header.properties.into()));
-                        Sent::Header { channel, body_size, properties }
-                    }
-                    FrameKind::Body => Sent::Body(channel, Octets(frame.payload.into())),
-                    FrameKind::Heartbeat => Sent::Heartbeat,
-                },
-            ));
+            self.log.push_back((self.time, Sent::from_frame(frame)));
         }
     }
 
@@ -439,7 +442,7 @@ impl Script {
 
 /// A waker that remembers whether it was used.
 #[derive(Default)]
-struct Alarm(AtomicBool);
+pub(crate) struct Alarm(AtomicBool);
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
@@ -448,18 +451,23 @@ impl Wake for Alarm {
 }
 
 impl Alarm {
-    fn new() -> (Arc<Self>, Waker) {
+    pub(crate) fn new() -> (Arc<Self>, Waker) {
         let alarm = Arc::new(Self::default());
         (Arc::clone(&alarm), Waker::from(alarm))
     }
 
+    /// Whether it was woken since the last look, which this is not.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Whether it was woken since the last look.
-    fn rang(&self) -> bool {
+    pub(crate) fn rang(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
 }
 
-fn short(text: &str) -> ShortStr {
+pub(crate) fn short(text: &str) -> ShortStr {
     ShortStr::new(text).expect("at most 255 octets")
 }
 
@@ -473,7 +481,7 @@ fn letter(outcome: Option<&Outcome>) -> char {
     }
 }
 
-fn start(mechanisms: &str) -> connection::Start {
+pub(crate) fn start(mechanisms: &str) -> connection::Start {
     connection::Start {
         version_major: 0,
         version_minor: 9,
@@ -487,7 +495,7 @@ fn consume(tag: &str, no_ack: bool) -> basic::Consume {
     basic::Consume { queue: short("q"), consumer_tag: short(tag), no_ack, ..Default::default() }
 }
 
-fn delivery(tag: &str, delivery_tag: u64) -> basic::Deliver {
+pub(crate) fn delivery(tag: &str, delivery_tag: u64) -> basic::Deliver {
     let (exchange, routing_key) = (ShortStr::empty(), short("q"));
     basic::Deliver {
         consumer_tag: short(tag),
@@ -515,33 +523,38 @@ fn message<'a>(routing_key: &str, body: &'a [u8]) -> Message<'a> {
     Message { method, properties: None, persistent: false, body, watched: true }
 }
 
-fn channel_close(code: ReplyCode) -> channel::Close {
+pub(crate) fn channel_close(code: ReplyCode) -> channel::Close {
     channel::Close { reply_code: code, reply_text: short("so"), class_id: 60, method_id: 40 }
 }
 
-fn connection_close(code: ReplyCode) -> connection::Close {
+pub(crate) fn connection_close(code: ReplyCode) -> connection::Close {
     connection::Close { reply_code: code, reply_text: short("so"), class_id: 0, method_id: 0 }
 }
 
-fn method_frame(channel: u16, method: &impl Method) -> Vec<u8> {
+pub(crate) fn method_frame(channel: u16, method: &impl Method) -> Vec<u8> {
     let mut out = BytesMut::new();
     encode::method(&mut out, channel, method).expect("it encodes");
     out.into()
 }
 
-fn header_frame(channel: u16, body_size: u64, properties: &[u8]) -> Vec<u8> {
+pub(crate) fn header_frame(channel: u16, body_size: u64, properties: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
     encode::raw_header(&mut out, channel, basic::CLASS_ID, body_size, properties);
     out.into()
 }
 
-fn body_frame(channel: u16, octets: &[u8]) -> Vec<u8> {
+pub(crate) fn body_frame(channel: u16, octets: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
     encode::body_frame(&mut out, channel, octets);
     out.into()
 }
 
-fn content_frames(channel: u16, method: &impl Method, body: &[u8], frame_max: u32) -> Vec<u8> {
+pub(crate) fn content_frames(
+    channel: u16,
+    method: &impl Method,
+    body: &[u8],
+    frame_max: u32,
+) -> Vec<u8> {
     let mut frames = method_frame(channel, method);
     frames.extend(header_frame(channel, body.len() as u64, &[0, 0]));
     let mut out = BytesMut::new();

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use super::*;
 
 /// What a client must keep to on the wire.
-#[derive(Default)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
+    /// The longest payload of a body frame.
+    max_body: usize,
     channels: HashMap<u16, Wire>,
     /// The `connection.close` with which the server was told that it broke the protocol.
-    pub(super) accusation: Option<connection::Close>,
+    pub(crate) accusation: Option<connection::Close>,
 }
 
 /// A channel number on the wire.
@@ -26,19 +27,30 @@ struct Wire {
     body_due: u64,
 }
 
+impl Default for Rules {
+    fn default() -> Self {
+        Self::new(4096)
+    }
+}
+
 impl Rules {
+    /// For a connection of this frame-max.
+    pub(crate) fn new(frame_max: usize) -> Self {
+        Self { max_body: frame_max - frame::OVERHEAD, channels: HashMap::new(), accusation: None }
+    }
+
     /// Notes that the server said `channel.close-ok`.
-    pub(super) fn close_ok_said(&mut self, channel: u16) {
+    pub(crate) fn close_ok_said(&mut self, channel: u16) {
         self.channels.entry(channel).or_default().close_ok_said = true;
     }
 
     /// Notes that the server said `tx.commit-ok`.
-    pub(super) fn committed(&mut self, channel: u16) {
+    pub(crate) fn committed(&mut self, channel: u16) {
         self.channels.entry(channel).or_default().committing = false;
     }
 
     /// Checks the next frame that the client has sent.
-    pub(super) fn check(&mut self, sent: &Sent) {
+    pub(crate) fn check(&mut self, sent: &Sent) {
         let (channel, wire) = match sent {
             Sent::Method(channel @ 1.., _)
             | Sent::Header { channel, .. }
@@ -69,7 +81,7 @@ impl Rules {
                 wire.body_due = *body_size;
             }
             Sent::Body(_, Octets(octets)) => {
-                assert!(!octets.is_empty() && octets.len() <= 4088);
+                assert!(!octets.is_empty() && octets.len() <= self.max_body);
                 let len = octets.len() as u64;
                 assert!(!wire.header_due && wire.body_due >= len);
                 wire.body_due -= len;
