@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use amqp091::protocol::{ReplyCode, basic, channel, confirm, exchange, queue, tx};
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::io::AsyncRead;
 
 use crate::call::{Call, NoWait, PendingCall};
 use crate::connection::Connection;
@@ -11,8 +14,8 @@ use crate::error::{CloseReason, Error};
 use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 use crate::mode::{ChannelMode, ConfirmSelect};
 use crate::publish::{
-    Body, ConfirmWindow, OutgoingMessage, Publish, PublishAll, PublishUnconfirmed,
-    PublisherBuilder, Returns, argument,
+    Body, ConfirmWindow, FromReader, FromStream, OutgoingMessage, Publish, PublishAll, PublishFrom,
+    PublishUnconfirmed, PublisherBuilder, Returns, argument,
 };
 use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 use crate::reopen::Reopen;
@@ -125,6 +128,56 @@ impl Channel {
         I::Item: Into<OutgoingMessage<'a>>,
     {
         PublishAll::of_messages(&self.handle, messages.into_iter())
+    }
+
+    /// Publishes a body of `body_size` octets that a reader gives, without ever holding it whole: it is
+    /// read as the socket takes it. Octets behind are left in the reader.
+    ///
+    /// Use a channel of its own for this, and read at [`PublishFrom`] why.
+    ///
+    /// ```no_run
+    /// # async fn example(connection: amqp091_client::Connection) -> Result<(), Box<dyn std::error::Error>> {
+    /// let channel = connection.channel().await?;
+    /// # let file: &[u8] = b"";
+    /// # /*
+    /// let file = tokio::fs::File::open("film.mkv").await?;
+    /// let body_size = file.metadata().await?.len();
+    /// # */
+    /// # let body_size = 0;
+    /// channel.publish_reader("", "films", body_size, file).await?.confirmed().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn publish_reader<R>(
+        &self,
+        exchange: impl AsRef<[u8]>,
+        routing_key: impl AsRef<[u8]>,
+        body_size: u64,
+        reader: R,
+    ) -> PublishFrom<'_, FromReader<R>>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let (exchange, routing_key) = (exchange.as_ref(), routing_key.as_ref());
+        let source = FromReader::new(reader);
+        PublishFrom::new(&self.handle, exchange, routing_key, body_size, source)
+    }
+
+    /// As [`publish_reader`](Self::publish_reader), of a stream, whose pieces are sent as they are; there
+    /// must be `body_size` octets of them.
+    pub fn publish_stream<S, E>(
+        &self,
+        exchange: impl AsRef<[u8]>,
+        routing_key: impl AsRef<[u8]>,
+        body_size: u64,
+        stream: S,
+    ) -> PublishFrom<'_, FromStream<S>>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (exchange, routing_key) = (exchange.as_ref(), routing_key.as_ref());
+        let source = FromStream::new(stream);
+        PublishFrom::new(&self.handle, exchange, routing_key, body_size, source)
     }
 
     /// A window by which at most `limit` messages (at least one) are unconfirmed at a time.

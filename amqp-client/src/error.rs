@@ -77,6 +77,27 @@ pub enum Error {
         /// How many.
         failed: usize,
     },
+    /// The source of a message's body failed, or had fewer or more octets than were announced. Nothing
+    /// was sent if it did so at once; else the message isn't published, and its channel is closed:
+    /// [`CloseReason::BodyUnfinished`].
+    #[error("the message's body failed after {read} of {body_size} octets: {source}")]
+    BodySource {
+        /// What its source says.
+        source: Arc<io::Error>,
+        /// Octets that it gave.
+        read: u64,
+        /// Octets that were announced.
+        body_size: u64,
+    },
+    /// A channel that has consumers can't publish what comes piece by piece, since nothing could be
+    /// acknowledged meanwhile: use another channel. Nothing was sent.
+    #[error(
+        "channel {channel} has consumers, so it can't publish a body that comes piece by piece"
+    )]
+    ChannelConsumes {
+        /// The channel's number.
+        channel: u16,
+    },
     /// The confirm window belongs to another channel than the message; nothing was sent.
     #[error("the confirm window belongs to another channel")]
     OtherChannel,
@@ -172,6 +193,8 @@ impl Error {
             | Self::Encode(_)
             | Self::FrameTooLarge { .. }
             | Self::OtherChannel
+            | Self::BodySource { .. }
+            | Self::ChannelConsumes { .. }
             | Self::ChannelMode { .. } => Initiator::User,
             Self::Publish(error) => match &**error {
                 PublishError::Unknown(error) => error.initiator(),
@@ -252,6 +275,10 @@ pub enum CloseReason {
     /// The server broke the protocol.
     #[error("the server broke the protocol: {0}")]
     Violation(Violation),
+    /// A message's body, of which the beginning was sent, was never finished: its reader failed or was
+    /// dropped. The message isn't published, and the channel's number is lost until the connection ends.
+    #[error("a message's body was never finished")]
+    BodyUnfinished,
     /// The runtime stopped the connection's task.
     #[error("the runtime that drove the connection is gone")]
     RuntimeGone,
@@ -261,7 +288,7 @@ impl CloseReason {
     /// Who began it.
     pub const fn initiator(&self) -> Initiator {
         match self {
-            Self::ByUser | Self::Dropped => Initiator::User,
+            Self::ByUser | Self::Dropped | Self::BodyUnfinished => Initiator::User,
             Self::ByServer(_) => Initiator::Server,
             _ => Initiator::Library,
         }

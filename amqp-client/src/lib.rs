@@ -160,10 +160,10 @@ pub use crate::message::Message;
 pub use crate::mode::{ChannelMode, ConfirmSelect};
 pub use crate::options::ConnectOptions;
 pub use crate::publish::{
-    BatchOutcome, Body, Confirm, ConfirmWindow, Flush, Outcome, OutgoingMessage, PreparedPublish,
-    PreparedPublishUnconfirmed, Publish, PublishAll, PublishError, PublishUnconfirmed, Publisher,
-    PublisherBuilder, Publishing, PublishingAll, PublishingUnconfirmed, Returned, Returns,
-    WindowPublish,
+    BatchOutcome, Body, BodySource, Confirm, ConfirmWindow, Flush, FromReader, FromStream, Outcome,
+    OutgoingMessage, PreparedPublish, PreparedPublishUnconfirmed, Publish, PublishAll,
+    PublishError, PublishFrom, PublishUnconfirmed, Publisher, PublisherBuilder, Publishing,
+    PublishingAll, PublishingFrom, PublishingUnconfirmed, Returned, Returns, WindowPublish,
 };
 pub use crate::queue::{Qos, QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
 pub use crate::reopen::{NotRestored, Reopen, Reopened};

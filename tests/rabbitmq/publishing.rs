@@ -1,10 +1,12 @@
 //! Publishing many messages: prepared, in batches, by windows, from readers.
 
+use amqp091::bytes::Bytes;
 use amqp091_client::{
-    Error, Outcome, OutgoingMessage, Overflow, Properties, PublishError, ShortStr,
+    CloseReason, Connection, Error, Outcome, OutgoingMessage, Overflow, Properties, PublishError,
+    ShortStr,
 };
 
-use crate::broker::{open, queue, ready, unique, within};
+use crate::broker::{open, options, queue, ready, unique, within};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ: run scripts/test"]
@@ -201,6 +203,152 @@ async fn a_transactions_returns_come_as_a_stream() {
         channel.tx_commit().await.unwrap();
         assert_eq!(returns.next().await.unwrap().body, "m");
         assert_eq!(returns.missed(), 0);
+    })
+    .await;
+}
+
+const MIB: usize = 1024 * 1024;
+
+fn body(len: usize) -> Bytes {
+    let pattern: Vec<u8> = (0..=u16::MAX).flat_map(|n| n.to_be_bytes()).collect();
+    pattern.repeat(len / pattern.len() + 1)[..len].to_vec().into()
+}
+
+/// Gives its octets in small pieces, each a while after the other.
+struct Slow {
+    octets: Bytes,
+    /// After which it fails, if it does.
+    good: usize,
+}
+
+impl tokio::io::AsyncRead for Slow {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        // Other tasks have their turn between any two pieces.
+        std::task::ready!(std::pin::pin!(tokio::task::consume_budget()).poll(cx));
+        if self.good == 0 {
+            return std::task::Poll::Ready(Err(std::io::Error::other("the disk is broken")));
+        }
+        let len = buffer.remaining().min(self.octets.len()).min(10_000).min(self.good);
+        buffer.put_slice(&self.octets.split_to(len));
+        self.good -= len;
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn ten_mib_from_a_reader_while_other_channels_acknowledge() {
+    within(async {
+        for frame_max in [4096, 131_072] {
+            let connection = Connection::connect(&options().frame_max(frame_max)).await.unwrap();
+            let channel = connection.channel().await.unwrap();
+            let other = connection.channel().await.unwrap();
+            let (large, small) = (queue(&other).await, queue(&other).await);
+            other.publish("", &small, "again and again").await.unwrap().confirmed().await.unwrap();
+            let mut consumer = other.consume(&small).prefetch(1).await.unwrap();
+            let sent = body(10 * MIB);
+            let reader = Slow { octets: sent.clone(), good: usize::MAX };
+            let publish = async {
+                let publish = channel.publish_reader("", &large, sent.len() as u64, reader);
+                publish.mandatory(true).persistent(true).await.unwrap().confirmed().await.unwrap();
+            };
+            let turns = async {
+                let mut turns = 0;
+                while turns < 50 {
+                    let delivery = consumer.next().await.unwrap().unwrap();
+                    let again = other.publish("", &small, &delivery.body[..]).await.unwrap();
+                    delivery.ack().unwrap();
+                    again.confirmed().await.unwrap();
+                    turns += 1;
+                }
+            };
+            tokio::join!(publish, turns);
+            // And one behind the other.
+            let stream = Pieces(vec![sent.slice(..MIB), sent.slice(MIB..2 * MIB + 1)]);
+            let confirm = channel.publish_stream("", &large, 2 * MIB as u64 + 1, stream);
+            confirm.await.unwrap().confirmed().await.unwrap();
+            for expected in [&sent[..], &sent[..2 * MIB + 1]] {
+                let got = channel.get(&large).no_ack(true).await.unwrap().unwrap().delivery;
+                assert!(got.body == expected, "{} octets came", got.body.len());
+            }
+            connection.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+/// A stream of pieces.
+struct Pieces(Vec<Bytes>);
+
+impl futures_util::Stream for Pieces {
+    type Item = Result<Bytes, std::io::Error>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        let Self(pieces) = &mut *self;
+        std::task::Poll::Ready((!pieces.is_empty()).then(|| Ok(pieces.remove(0))))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_reader_that_fails_costs_its_channel_and_nothing_else() {
+    within(async {
+        let (connection, other) = open().await;
+        let queue = queue(&other).await;
+        for good in [0, 1000, 70_000, MIB] {
+            let channel = connection.channel().await.unwrap();
+            let reader = Slow { octets: body(2 * MIB), good };
+            let publish = channel.publish_reader("", &queue, 2 * MIB as u64, reader);
+            let error = publish.await.unwrap_err();
+            assert!(matches!(error, Error::BodySource { .. }), "{error}");
+            if good < 64 * 1024 {
+                // Nothing had been sent.
+                channel.publish("", &queue, "good").await.unwrap().confirmed().await.unwrap();
+                continue;
+            }
+            let error = channel.check_open().unwrap_err();
+            assert!(matches!(error.close_reason(), Some(CloseReason::BodyUnfinished)), "{error}");
+            assert!(channel.publish("", &queue, "m").await.is_err());
+        }
+        // Dropped half-way.
+        let channel = connection.channel().await.unwrap();
+        let reader = Slow { octets: body(2 * MIB), good: usize::MAX };
+        let publish = channel.publish_reader("", &queue, 1 << 30, reader).into_future();
+        let publish = tokio::time::timeout(std::time::Duration::from_millis(20), publish).await;
+        assert!(!matches!(publish, Ok(Ok(_))));
+        assert!(channel.check_open().is_err());
+        // Nothing of all that was published, and all else goes on.
+        other.publish("", &queue, "good").await.unwrap().confirmed().await.unwrap();
+        assert_eq!(ready(&other, &queue).await, 3);
+        drop(channel);
+        connection.channel().await.unwrap().close().await.unwrap();
+        connection.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_body_in_pieces_arrives_as_one() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = queue(&channel).await;
+        let sent = body(300_000);
+        let cuts = [0, 1, 1, 20, 131_063, 131_064, 131_065, 299_999, 300_000];
+        let pieces: Vec<Bytes> = cuts.windows(2).map(|cut| sent.slice(cut[0]..cut[1])).collect();
+        let small = [sent.slice(..10), Bytes::new(), sent.slice(10..100)];
+        for (pieces, expected) in [(pieces, 300_000), (small.to_vec(), 100), (vec![], 0)] {
+            channel.publish("", &queue, pieces).await.unwrap().confirmed().await.unwrap();
+            let got = channel.get(&queue).no_ack(true).await.unwrap().unwrap().delivery;
+            assert!(got.body == sent[..expected], "{} octets came", got.body.len());
+        }
     })
     .await;
 }

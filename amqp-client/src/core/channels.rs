@@ -8,6 +8,7 @@ use amqp091::protocol::basic;
 use amqp091::types::{MethodId, ShortStr};
 
 use super::acks::Acks;
+use super::body::OpenBody;
 use super::calls::CallId;
 use super::confirms::Confirms;
 use super::consumers::ConsumerKey;
@@ -64,6 +65,10 @@ pub(crate) struct Channel {
     pub(crate) reopening: Option<Box<Reopening>>,
     /// The modes that an attempt to open it again has not restored.
     pub(crate) unrestored: Option<Box<Modes>>,
+    /// A content whose body is still to come in part.
+    pub(crate) open_body: Option<Box<OpenBody>>,
+    /// Whether this only stands for a number in the middle of such a content, which was given up.
+    pub(crate) stuck: bool,
     /// Whether the handle is dropped: the state goes with the channel.
     pub(crate) released: bool,
 }
@@ -160,6 +165,8 @@ impl Channel {
             hold: None,
             reopening: None,
             unrestored: None,
+            open_body: None,
+            stuck: false,
             released: false,
         }
     }
@@ -234,6 +241,10 @@ impl Subscriptions {
 
     pub(crate) fn contains(&self, tag: &ShortStr) -> bool {
         self.by_tag.contains_key(tag)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_tag.is_empty()
     }
 
     pub(crate) fn insert(&mut self, tag: ShortStr, subscription: Subscription) {
@@ -314,8 +325,14 @@ impl Channels {
     /// Takes a free number.
     pub(crate) fn open(&mut self) -> Result<(ChannelKey, u16), Error> {
         let number = self.free_or_new()?;
-        let channel = Some(Box::new(Channel::new(number, self.max_body)));
-        let key = ChannelKey(match self.free_entries.pop() {
+        let key = self.add(Channel::new(number, self.max_body));
+        self.numbers[usize::from(number)] = Some(key);
+        Ok((key, number))
+    }
+
+    fn add(&mut self, channel: Channel) -> ChannelKey {
+        let channel = Some(Box::new(channel));
+        ChannelKey(match self.free_entries.pop() {
             Some(index) => {
                 self.entries[index] = channel;
                 index
@@ -324,9 +341,7 @@ impl Channels {
                 self.entries.push(channel);
                 self.entries.len() - 1
             }
-        });
-        self.numbers[usize::from(number)] = Some(key);
-        Ok((key, number))
+        })
     }
 
     fn free_or_new(&mut self) -> Result<u16, Error> {
@@ -376,6 +391,23 @@ impl Channels {
             && place.take().is_some()
         {
             self.free_numbers.push(number);
+        }
+    }
+
+    /// Leaves a channel's number to one that nobody holds and that skips whatever the server still says:
+    /// nothing can be sent by that number any more.
+    pub(crate) fn leave_ghost(&mut self, key: ChannelKey, reason: Arc<CloseReason>) {
+        let max_body = self.max_body;
+        let Some(channel) = self.get_mut(key) else { return };
+        let number = channel.number;
+        let mut ghost = Channel::new(number, max_body);
+        // A message may be half here.
+        ghost.assembler = std::mem::replace(&mut channel.assembler, Assembler::new(max_body));
+        ghost.state = State::Closing(reason);
+        (ghost.stuck, ghost.released) = (true, true);
+        let ghost = self.add(ghost);
+        if let Some(place) = self.numbers.get_mut(usize::from(number)) {
+            *place = Some(ghost);
         }
     }
 

@@ -243,14 +243,21 @@ impl Core {
         now: Instant,
     ) {
         let Some(channel) = self.channels.get_mut(key) else { return };
+        let channel::Close { reply_code, reply_text, class_id, method_id } = close;
+        let close = ServerClose::new(reply_code, reply_text, class_id, method_id);
+        if channel.stuck {
+            // The answer can't be sent.
+            return;
+        }
+        if channel.open_body.is_some() {
+            return self.give_up_channel(key, CloseReason::ByServer(close));
+        }
         let number = channel.number;
         // What waits for the end of a commit is given up too.
         let held = channel.hold.take().is_some();
         let abandoned = self.output.abandon(number) || held;
         let _ =
             self.output.channel(number, |out| encode::method(out, number, &channel::CloseOk {}));
-        let channel::Close { reply_code, reply_text, class_id, method_id } = close;
-        let close = ServerClose::new(reply_code, reply_text, class_id, method_id);
         let method = close.method;
         let reason = Arc::new(CloseReason::ByServer(close));
         // A close of ours that was still waiting behind a body was given up with the rest.
@@ -276,6 +283,9 @@ impl Core {
     pub(super) fn channel_close_answered(&mut self, key: ChannelKey, now: Instant) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let State::Closing(reason) = &channel.state else { return };
+        if channel.stuck {
+            return;
+        }
         let (number, reason) = (channel.number, Arc::clone(reason));
         let reopening = channel.reopening.take();
         // Where both closes crossed, the caller learns of the server's: `end_channel` tells.
@@ -295,7 +305,12 @@ impl Core {
     }
 
     /// A channel is gone: every wait on it ends. Its state stays for as long as a handle may ask why.
-    fn end_channel(&mut self, key: ChannelKey, reason: &Arc<CloseReason>, error: &Error) {
+    pub(super) fn end_channel(
+        &mut self,
+        key: ChannelKey,
+        reason: &Arc<CloseReason>,
+        error: &Error,
+    ) {
         self.end_calls_and_consumers(key, error);
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.due.clear();
@@ -305,6 +320,7 @@ impl Core {
         if let Some(acks) = channel.acks.take() {
             channel.setup.coalesce = Some(acks.settings());
         }
+        channel.open_body = None;
         let Channel { confirms, unclaimed, .. } = channel;
         let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
         if let Some(confirms) = confirms {

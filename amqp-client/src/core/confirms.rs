@@ -18,7 +18,7 @@ use amqp091::types::ShortStr;
 use super::returns::Unclaimed;
 use super::tally::{Tallies, TallyKey};
 use crate::error::Error;
-use crate::publish::{Outcome, Returned};
+use crate::publish::{Body, Outcome, Returned};
 
 /// In the ring: nobody waits for the outcome.
 const NO_SLOT: u32 = u32::MAX;
@@ -26,9 +26,6 @@ const NO_SLOT: u32 = u32::MAX;
 const RESOLVED: u32 = u32::MAX - 1;
 /// In the ring, this bit set: a tally counts the outcome; the rest is its key.
 const TALLY: u32 = 1 << 31;
-
-/// How much of a body tells messages apart that are otherwise alike.
-const FINGERPRINT_OCTETS: usize = 4096;
 
 /// Into how many parts a confirm's timeout is divided: what was published within one of them is
 /// overdue together.
@@ -64,10 +61,23 @@ struct Mandatory {
 pub(crate) struct Fingerprint(usize, u64);
 
 impl Fingerprint {
+    /// How much of a body tells messages apart that are otherwise alike.
+    pub(crate) const OCTETS: usize = 4096;
+
     pub(crate) fn of(body: &[u8]) -> Self {
+        Self::of_beginning(body, body.len())
+    }
+
+    /// Of a body of `len` octets that begins so.
+    pub(crate) fn of_beginning(beginning: &[u8], len: usize) -> Self {
         let mut hasher = DefaultHasher::new();
-        body[..body.len().min(FINGERPRINT_OCTETS)].hash(&mut hasher);
-        Self(body.len(), hasher.finish())
+        beginning[..beginning.len().min(Self::OCTETS)].hash(&mut hasher);
+        Self(len, hasher.finish())
+    }
+
+    /// Of a body in pieces, or not.
+    pub(crate) fn of_body(body: &Body<'_>) -> Self {
+        Self::of_beginning(&body.beginning(Self::OCTETS), body.len())
     }
 }
 

@@ -264,6 +264,10 @@ impl Core {
         verdict: Verdict,
     ) -> Result<(), Violation> {
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        if channel.stuck {
+            // Of messages that were given up with it.
+            return Ok(());
+        }
         let number = channel.number;
         let Channel { confirms, unclaimed, .. } = channel;
         let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);

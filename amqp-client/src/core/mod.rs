@@ -14,6 +14,7 @@
 //! [`Core::take_discarded`], outside its lock.
 
 mod acks;
+mod body;
 mod calls;
 #[cfg(test)]
 mod census;
@@ -226,18 +227,18 @@ impl Core {
 
     /// Whether there is something to write.
     pub(crate) fn has_output(&self) -> bool {
-        self.output.len() > 0
+        self.output.has_due()
     }
 
     /// Moves what is due to `transmit`, which must be empty and will be written whole.
     pub(crate) fn take_output(&mut self, transmit: &mut Transmit, now: Instant) {
         let was_full = self.is_full();
-        self.output.take(transmit);
+        let made_room = self.output.take(transmit);
         if transmit.is_empty() {
             return;
         }
         self.heartbeat.note_write(now);
-        if was_full && !self.is_full() {
+        if (was_full && !self.is_full()) || made_room {
             self.publishers.wake_all(&mut self.wakes);
         }
     }

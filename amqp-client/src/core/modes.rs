@@ -148,7 +148,10 @@ impl Core {
         cx: &Context<'_>,
     ) -> Poll<Result<(), Error>> {
         self.check_channel(key)?;
-        let is_held = self.channels.get_mut(key).is_some_and(|channel| channel.hold.is_some());
+        let is_held = self
+            .channels
+            .get_mut(key)
+            .is_some_and(|channel| channel.hold.is_some() || channel.open_body.is_some());
         if self.is_full() || is_held {
             self.publishers.wait(waiter, cx.waker());
             self.attention |= !self.reading;

@@ -58,13 +58,43 @@ struct Backlog(VecDeque<Item>);
 #[derive(Debug)]
 pub(crate) enum Item {
     Body(Bytes),
+    Pieces(Pieces),
     Frames(BytesMut),
+}
+
+/// A body in pieces, of which some may be still to come.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    pieces: VecDeque<Bytes>,
+    octets: usize,
+    missing: u64,
+}
+
+impl Pieces {
+    /// Takes the next `len` octets, which are here, as they lie.
+    fn take(&mut self, mut len: usize) -> impl Iterator<Item = Bytes> + '_ {
+        self.octets -= len;
+        std::iter::from_fn(move || {
+            let piece = self.pieces.front_mut().filter(|_| len > 0)?;
+            let part = piece.split_to(piece.len().min(len));
+            len -= part.len();
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+            Some(part)
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.octets == 0 && self.missing == 0
+    }
 }
 
 impl Item {
     fn len(&self) -> usize {
         match self {
             Self::Body(body) => body.len(),
+            Self::Pieces(pieces) => pieces.octets,
             Self::Frames(frames) => frames.len(),
         }
     }
@@ -140,6 +170,65 @@ impl Output {
             .push_back(Item::Body(body));
     }
 
+    /// As [`large_body`](Self::large_body), in pieces; `missing` octets are still to come. Until they have
+    /// come, nothing else of the channel is written behind them.
+    pub(crate) fn pieces(&mut self, channel: u16, pieces: Vec<Bytes>, missing: u64) {
+        let pieces: VecDeque<Bytes> =
+            pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+        let octets = pieces.iter().map(Bytes::len).sum();
+        self.backlog_octets += octets;
+        self.backlogs
+            .entry(channel)
+            .or_insert_with(|| {
+                self.turns.push_back(channel);
+                Backlog::default()
+            })
+            .0
+            .push_back(Item::Pieces(Pieces { pieces, octets, missing }));
+    }
+
+    fn open_body(&mut self, channel: u16) -> Option<&mut Pieces> {
+        let Backlog(items) = self.backlogs.get_mut(&channel)?;
+        items.iter_mut().find_map(|item| match item {
+            Item::Pieces(pieces) if pieces.missing > 0 => Some(pieces),
+            _ => None,
+        })
+    }
+
+    /// Octets that wait of a body which is still to come in part.
+    pub(crate) fn fed(&mut self, channel: u16) -> usize {
+        self.open_body(channel).map_or(0, |pieces| pieces.octets)
+    }
+
+    /// Appends a piece, no more than is missing, to the body that is still to come in part.
+    pub(crate) fn feed(&mut self, channel: u16, piece: Bytes) {
+        let Some(pieces) = self.open_body(channel) else { return };
+        if piece.is_empty() {
+            return;
+        }
+        let len = piece.len();
+        pieces.missing = pieces.missing.saturating_sub(len as u64);
+        pieces.octets += len;
+        pieces.pieces.push_back(piece);
+        self.backlog_octets += len;
+        if !self.turns.contains(&channel) {
+            self.turns.push_back(channel);
+        }
+    }
+
+    /// Drops all that `channel` has queued, in the middle of a body if need be.
+    pub(crate) fn give_up(&mut self, channel: u16) {
+        let Some(Backlog(items)) = self.backlogs.remove(&channel) else { return };
+        self.turns.retain(|&other| other != channel);
+        self.backlog_octets -= items.iter().map(Item::len).sum::<usize>();
+        self.discarded.extend(items);
+    }
+
+    /// Whether there is anything to write now.
+    pub(crate) fn has_due(&self) -> bool {
+        !self.ready.is_empty() || !self.turns.is_empty() || !self.last_words.is_empty()
+    }
+
     /// Drops what `channel` has queued, except the rest of a body whose method is on its way: a
     /// content must be finished before the channel's close is answered. Returns whether that was
     /// anything; if so, the last frame of all was among it.
@@ -172,23 +261,38 @@ impl Output {
         std::mem::take(&mut self.discarded)
     }
 
-    /// Moves what is due to `transmit`, which must be empty.
-    pub(crate) fn take(&mut self, transmit: &mut Transmit) {
+    /// Moves what is due to `transmit`, which must be empty. Returns whether some of it is of a body that
+    /// is still to come in part.
+    pub(crate) fn take(&mut self, transmit: &mut Transmit) -> bool {
         debug_assert!(transmit.is_empty(), "the last take is written first");
         std::mem::swap(&mut self.ready, &mut transmit.frames);
         let mut budget = TAKE_BODIES;
+        let mut is_open = false;
         while budget > 0
             && let Some(channel) = self.turns.pop_front()
         {
             let Some(Backlog(items)) = self.backlogs.get_mut(&channel) else { continue };
-            if let Some(Item::Body(body)) = items.front_mut() {
-                let len = body.len().min(encode::max_body_payload(self.frame_max));
-                transmit.body_frame(channel, body.split_to(len));
-                self.backlog_octets -= len;
-                budget = budget.saturating_sub(len);
-                if body.is_empty() {
-                    items.pop_front();
+            let max = encode::max_body_payload(self.frame_max);
+            let (len, is_over) = match items.front_mut() {
+                Some(Item::Body(body)) => {
+                    let len = body.len().min(max);
+                    transmit.body_frame(channel, len, [body.split_to(len)]);
+                    (len, body.is_empty())
                 }
+                Some(Item::Pieces(pieces)) => {
+                    is_open |= pieces.missing > 0;
+                    let len = pieces.octets.min(max);
+                    if len > 0 {
+                        transmit.body_frame(channel, len, pieces.take(len));
+                    }
+                    (len, pieces.is_over())
+                }
+                Some(Item::Frames(_)) | None => (0, false),
+            };
+            self.backlog_octets -= len;
+            budget = budget.saturating_sub(len);
+            if is_over {
+                items.pop_front();
             }
             // Frames behind a finished body, up to the next body, are small and go along.
             while let Some(Item::Frames(frames)) = items.front() {
@@ -196,16 +300,20 @@ impl Output {
                 self.backlog_octets -= frames.len();
                 items.pop_front();
             }
-            if items.is_empty() {
-                self.backlogs.remove(&channel);
-            } else {
-                self.turns.push_back(channel);
+            match items.front() {
+                None => {
+                    self.backlogs.remove(&channel);
+                }
+                // Its turn comes again when there is more of it.
+                Some(Item::Pieces(Pieces { octets: 0, missing: 1.., .. })) => {}
+                Some(_) => self.turns.push_back(channel),
             }
         }
         if self.turns.is_empty() && !self.last_words.is_empty() {
             transmit.frames.extend_from_slice(&self.last_words);
             self.last_words.clear();
         }
+        is_open
     }
 }
 
@@ -228,9 +336,10 @@ impl Transmit {
         self.written == self.frames.len() && self.bodies.is_empty()
     }
 
-    fn body_frame(&mut self, channel: u16, payload: Bytes) {
-        self.frames.extend_from_slice(&encode::body_head(channel, payload.len()));
-        self.bodies.push_back((self.frames.len(), payload));
+    /// One frame of a body, of `len` octets in these pieces.
+    fn body_frame(&mut self, channel: u16, len: usize, pieces: impl IntoIterator<Item = Bytes>) {
+        self.frames.extend_from_slice(&encode::body_head(channel, len));
+        self.bodies.extend(pieces.into_iter().map(|piece| (self.frames.len(), piece)));
         self.frames.extend_from_slice(&[constants::FRAME_END]);
     }
 
@@ -298,7 +407,7 @@ mod tests {
     fn written(output: &mut Output, step: usize) -> Vec<u8> {
         let mut wire = Vec::new();
         let mut transmit = Transmit::default();
-        while output.len() > 0 {
+        while output.has_due() {
             output.take(&mut transmit);
             while !transmit.is_empty() {
                 let mut slices = [IoSlice::new(&[]); Transmit::SLICES];
@@ -361,6 +470,62 @@ mod tests {
         let order = frames(&written(&mut output, usize::MAX));
         assert_eq!(order.last(), Some(&(0, constants::FRAME_HEARTBEAT, 0)));
         assert_eq!(order.len(), 300_000 / 4088 + 2);
+    }
+
+    #[test]
+    fn pieces_are_written_as_they_lie_in_frames_as_large_as_can_be() {
+        for step in [1, 100, usize::MAX] {
+            let mut output = Output::new(FRAME_MAX);
+            let octets: Vec<u8> = (0..10_000_u32).map(|n| n as u8).collect();
+            let (mut rest, mut pieces) = (Bytes::from(octets.clone()), Vec::new());
+            for len in [1, 0, 4087, 10, 1, 1, 3000, 2900] {
+                pieces.push(rest.split_to(len));
+            }
+            output.pieces(1, pieces, 0);
+            output.channel(1, encode::heartbeat);
+            let wire = written(&mut output, step);
+            let order = frames(&wire);
+            let sizes: Vec<usize> = order.iter().map(|&(_, _, size)| size).collect();
+            assert_eq!(sizes, [4088, 4088, 1824, 0]);
+            let body: Vec<u8> = [(7, 4088), (4103, 4088), (8199, 1824)]
+                .into_iter()
+                .flat_map(|(at, len)| wire[at..at + len].to_vec())
+                .collect();
+            assert!(body == octets);
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_still_to_come_holds_up_its_own_channel_alone() {
+        let mut output = Output::new(FRAME_MAX);
+        output.pieces(1, vec![Bytes::from(vec![1; 10])], 5000);
+        output.channel(1, encode::heartbeat);
+        output.large_body(2, Bytes::from(vec![2; 5000]));
+        let mut transmit = Transmit::default();
+        let mut wire = Vec::new();
+        let mut take = |output: &mut Output| {
+            while output.has_due() {
+                output.take(&mut transmit);
+                while !transmit.is_empty() {
+                    let mut slices = [IoSlice::new(&[]); Transmit::SLICES];
+                    let filled = transmit.slices(&mut slices);
+                    let before = wire.len();
+                    slices[..filled].iter().for_each(|slice| wire.extend_from_slice(slice));
+                    transmit.advance(wire.len() - before);
+                }
+            }
+            let order = frames(&wire);
+            wire.clear();
+            order.into_iter().map(|(channel, _, size)| (channel, size)).collect::<Vec<_>>()
+        };
+        assert_eq!(take(&mut output), [(1, 10), (2, 4088), (2, 912)]);
+        assert_eq!(output.len(), 8, "what waits behind it");
+        output.feed(1, Bytes::from(vec![1; 4999]));
+        assert_eq!(output.fed(1), 4999);
+        assert_eq!(take(&mut output), [(1, 4088), (1, 911)]);
+        output.feed(1, Bytes::from(vec![1; 1]));
+        assert_eq!(take(&mut output), [(1, 1), (0, 0)]);
+        assert_eq!(output.len(), 0);
     }
 
     #[test]

@@ -151,19 +151,33 @@ impl Core {
             Ok(None) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        if let Some((now, after)) = now.zip(publish) {
-            match wait.timer {
-                None => {
-                    wait.timer = Some(self.timers.start(now + after, cx.waker()));
-                    self.attention = true;
-                }
-                Some(timer) if !self.timers.wait(timer, cx.waker()) => {
-                    return Poll::Ready(Err(Error::PublishTimeout { after }));
-                }
-                Some(_) => {}
-            }
+        match self.poll_wait(now.zip(publish), wait, cx) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
         }
-        Poll::Pending
+    }
+
+    /// Goes on with a wait that may take only so long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PublishTimeout`] when it has taken that long.
+    pub(super) fn poll_wait(
+        &mut self,
+        limit: Option<(Instant, Duration)>,
+        wait: &mut PublishWait,
+        cx: &Context<'_>,
+    ) -> Result<(), Error> {
+        let Some((now, after)) = limit else { return Ok(()) };
+        match wait.timer {
+            None => {
+                wait.timer = Some(self.timers.start(now + after, cx.waker()));
+                self.attention = true;
+                Ok(())
+            }
+            Some(timer) if self.timers.wait(timer, cx.waker()) => Ok(()),
+            Some(_) => Err(Error::PublishTimeout { after }),
+        }
     }
 
     fn try_publish(
@@ -228,7 +242,7 @@ impl Core {
         let is_full = self.is_full() || self.blocked.is_some();
         let Some(channel) = self.channels.get_mut(key) else { return Ok(None) };
         channel.check_open()?;
-        if is_full || !channel.flow || channel.hold.is_some() {
+        if is_full || !channel.flow || channel.hold.is_some() || channel.open_body.is_some() {
             return Ok(None);
         }
         let number = channel.number;
@@ -237,8 +251,9 @@ impl Core {
         if select_confirms {
             channel.check_mode::<confirm::Select>()?;
         }
-        let body = message.body().as_bytes();
-        let is_large = body.len() >= LARGE_BODY;
+        let body = message.body();
+        let body_size = body.len();
+        let is_large = body_size >= LARGE_BODY;
         let frame_max = self.output.frame_max();
         self.output.channel(number, |out| {
             let begin = out.len();
@@ -247,21 +262,40 @@ impl Core {
                 encode::method(out, number, &confirm::Select { no_wait: true })?;
             }
             message
-                .encode(out, number, body.len() as u64, frame_max)
+                .encode(out, number, body_size as u64, frame_max)
                 .inspect_err(|_| out.truncate(begin))?;
             if !is_large {
-                encode::body(out, number, body, frame_max);
+                encode::body(out, number, &body.beginning(body_size), frame_max);
             }
             Ok::<_, Error>(())
         })?;
         if is_large {
-            self.output.large_body(number, message.body().to_bytes());
+            match body {
+                Body::Pieces(pieces) => self.output.pieces(number, pieces.clone(), 0),
+                body => self.output.large_body(number, body.to_bytes()),
+            }
         }
 
         if select_confirms {
             channel.confirms = Some(Confirms::new(channel.epoch));
         }
-        let Some(confirms) = &mut channel.confirms else { return Ok(Some(Published::Unwatched)) };
+        let address = message.address();
+        let fingerprint = || Fingerprint::of_body(body);
+        Ok(Some(self.note_published(key, watch, address, fingerprint, confirm)))
+    }
+
+    /// Gives out the confirm tag of a message that was just queued.
+    #[inline]
+    pub(super) fn note_published(
+        &mut self,
+        key: ChannelKey,
+        watch: Watch,
+        address: Option<(ShortStr, ShortStr)>,
+        fingerprint: impl FnOnce() -> Fingerprint,
+        confirm: Option<(Instant, Duration)>,
+    ) -> Published {
+        let Some(channel) = self.channels.get_mut(key) else { return Published::Unwatched };
+        let Some(confirms) = &mut channel.confirms else { return Published::Unwatched };
         let delivery_tag = confirms.next_tag();
         let published = match watch {
             Watch::Confirm => Published::Confirm(confirms.push()),
@@ -276,8 +310,8 @@ impl Core {
                 Published::Counted(self.tallies.published(tally, (epoch, delivery_tag), below))
             }
         };
-        if let Some((exchange, routing_key)) = message.address() {
-            confirms.mandatory(delivery_tag, exchange, routing_key, Fingerprint::of(body));
+        if let Some((exchange, routing_key)) = address {
+            confirms.mandatory(delivery_tag, exchange, routing_key, fingerprint());
         }
         if let Some((now, after)) = confirm {
             confirms.deadline(delivery_tag, now + after, after);
@@ -291,7 +325,7 @@ impl Core {
             // Its deadline begins when the shell looks, which it must even if the socket is stuck.
             self.attention = true;
         }
-        Ok(Some(published))
+        published
     }
 
     /// A tally of which so many messages may be outstanding.
@@ -429,16 +463,18 @@ pub(super) fn encode_header(
 impl Body<'_> {
     /// Copies a large body that is lent; a small one is copied when it is encoded.
     pub(crate) fn keep_if_large(&mut self) {
-        if self.as_bytes().len() >= LARGE_BODY {
-            *self = Self::Owned(self.to_bytes());
+        if let Self::Borrowed(octets) = self
+            && octets.len() >= LARGE_BODY
+        {
+            *self = Self::Owned(Bytes::copy_from_slice(octets));
         }
     }
 
     /// The body as a handle that outlives the caller's: copied only where the caller lent it.
-    fn to_bytes(&self) -> Bytes {
+    pub(super) fn to_bytes(&self) -> Bytes {
         match self {
-            Self::Borrowed(octets) => Bytes::copy_from_slice(octets),
             Self::Owned(octets) => octets.clone(),
+            other => Bytes::copy_from_slice(&other.beginning(usize::MAX)),
         }
     }
 }

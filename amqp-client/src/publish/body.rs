@@ -1,32 +1,63 @@
 //! Message bodies as callers have them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 
 /// A message's body, lent or given: what is lent is copied when it is published, large bodies that are
-/// given are not.
+/// given are not. One in pieces is written piece by piece, without joining them.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Body<'a> {
     /// Octets that the caller keeps.
     Borrowed(&'a [u8]),
     /// Octets that are shared or given away.
     Owned(Bytes),
+    /// The same in pieces, one behind the other.
+    Pieces(Vec<Bytes>),
 }
 
 impl Body<'_> {
-    /// The octets.
-    pub fn as_bytes(&self) -> &[u8] {
+    /// Octets of the whole body.
+    pub fn len(&self) -> usize {
         match self {
-            Self::Borrowed(octets) => octets,
-            Self::Owned(octets) => octets,
+            Self::Borrowed(octets) => octets.len(),
+            Self::Owned(octets) => octets.len(),
+            Self::Pieces(pieces) => pieces.iter().map(Bytes::len).sum(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// At least the first `count` octets, or all, in one piece.
+    pub(crate) fn beginning(&self, count: usize) -> Cow<'_, [u8]> {
+        match self {
+            Self::Borrowed(octets) => Cow::Borrowed(octets),
+            Self::Owned(octets) => Cow::Borrowed(octets),
+            Self::Pieces(pieces) => match &pieces[..] {
+                [piece] => Cow::Borrowed(piece),
+                pieces => {
+                    let mut octets = Vec::new();
+                    for piece in pieces {
+                        if octets.len() >= count {
+                            break;
+                        }
+                        octets.extend_from_slice(piece);
+                    }
+                    Cow::Owned(octets)
+                }
+            },
         }
     }
 }
 
 impl fmt::Debug for Body<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({} octets)", self.as_bytes().len())
+        write!(f, "Body({} octets)", self.len())
     }
 }
 
@@ -75,5 +106,23 @@ impl From<Vec<u8>> for Body<'_> {
 impl From<String> for Body<'_> {
     fn from(text: String) -> Self {
         Self::Owned(text.into())
+    }
+}
+
+impl From<Vec<Bytes>> for Body<'_> {
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self::Pieces(pieces)
+    }
+}
+
+impl From<&[Bytes]> for Body<'_> {
+    fn from(pieces: &[Bytes]) -> Self {
+        Self::Pieces(pieces.to_vec())
+    }
+}
+
+impl<const N: usize> From<[Bytes; N]> for Body<'_> {
+    fn from(pieces: [Bytes; N]) -> Self {
+        Self::Pieces(pieces.into())
     }
 }

@@ -5,6 +5,7 @@ mod body;
 mod outcome;
 mod publisher;
 mod returns;
+mod source;
 mod window;
 
 use std::future::{Future, IntoFuture};
@@ -23,6 +24,7 @@ pub use self::publisher::{
     PreparedPublish, PreparedPublishUnconfirmed, Publisher, PublisherBuilder,
 };
 pub use self::returns::Returns;
+pub use self::source::{BodySource, FromReader, FromStream, PublishFrom, PublishingFrom};
 pub use self::window::{ConfirmWindow, Flush, WindowPublish};
 
 use crate::core::{Counted, Message, Outgoing, Prepared, PublishWait, Published, TallyKey, Terms};

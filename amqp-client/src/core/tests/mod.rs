@@ -30,6 +30,7 @@ mod reopen;
 mod returns;
 pub(crate) mod rules;
 mod stalls;
+mod streamed;
 mod terms;
 mod topology;
 mod waits;
