@@ -35,6 +35,8 @@ mod consuming;
 mod errors;
 #[path = "rabbitmq/exchanges.rs"]
 mod exchanges;
+#[path = "rabbitmq/handling.rs"]
+mod handling;
 #[path = "rabbitmq/methods.rs"]
 mod methods;
 #[path = "rabbitmq/no_wait.rs"]
@@ -51,6 +53,8 @@ mod py_amqp_connection;
 mod queues;
 #[path = "rabbitmq/reopening.rs"]
 mod reopening;
+#[path = "rabbitmq/rpc.rs"]
+mod rpc;
 #[path = "rabbitmq/tls.rs"]
 mod tls;
 #[path = "rabbitmq/tls_node.rs"]

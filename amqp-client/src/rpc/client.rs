@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::channel::Channel;
 use crate::connection::Connection;
 use crate::consume::Consumer;
-use crate::error::Error;
+use crate::error::{Error, Initiator};
 use crate::message::Message;
 use crate::publish::{Body, Outcome, Returned, argument};
 
@@ -32,8 +32,9 @@ const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 ///
 /// Clones are the same client, for as many tasks and calls in flight as you like; they share a channel.
 /// Each call has its deadline, and ends with a typed error when there is no server, or when the channel
-/// or connection closes. Replies to nobody, such as to a call that was dropped or is over, are counted
-/// and dropped.
+/// or connection closes. A channel that the server has closed, as over a request to an exchange that
+/// doesn't exist, is opened again by the next call. Replies to nobody, such as to a call that was dropped
+/// or is over, are counted and dropped.
 ///
 /// ```no_run
 /// use amqp091_client::{Connection, RpcClient, RpcError};
@@ -206,6 +207,21 @@ impl Inner {
         }
     }
 
+    /// Begins a call after the channel was closed, by opening it again if that was the server's doing.
+    async fn recover(self: &Arc<Self>, error: Error) -> Result<Place<'_>, Error> {
+        if !matches!(error, Error::ChannelClosed { .. }) || error.initiator() == Initiator::User {
+            return Err(error);
+        }
+        let reopened = self.channel.reopen().modes(true).consumers(true).await?;
+        if let Some(failed) = reopened.failed.into_iter().find(|lost| lost.queue == DIRECT_REPLY_TO)
+        {
+            return Err(failed.error);
+        }
+        self.calls().end = None;
+        self.dispatch();
+        Place::new(self)
+    }
+
     fn take_replies(self: &Arc<Self>) {
         let waker = Waker::from(Arc::new(Announce(Arc::downgrade(self))));
         let cx = &Context::from_waker(&waker);
@@ -302,11 +318,14 @@ impl RpcCall<'_> {
         let Self { inner, exchange, routing_key, body, mut properties, timeout } = self;
         let exchange = exchange.map_err(RpcError::NotSent)?;
         let routing_key = routing_key.map_err(RpcError::NotSent)?;
-        let place = Place::new(inner).map_err(RpcError::NotSent)?;
-        properties.reply_to = Some(ShortStr::from_static(DIRECT_REPLY_TO));
-        properties.correlation_id = ShortStr::new(place.id.to_string()).ok();
         let mut sent = false;
         let call = async {
+            let place = match Place::new(inner) {
+                Ok(place) => place,
+                Err(error) => inner.recover(error).await.map_err(RpcError::NotSent)?,
+            };
+            properties.reply_to = Some(ShortStr::from_static(DIRECT_REPLY_TO));
+            properties.correlation_id = ShortStr::new(place.id.to_string()).ok();
             let request = inner.channel.publish(exchange, routing_key, body);
             let request = request.properties(&properties).mandatory(true);
             let confirm = request.await.map_err(RpcError::NotSent)?;
