@@ -53,7 +53,7 @@ fn sessions(runtime: &Runtime, heartbeat: u16) -> [Session; 2] {
 }
 
 /// One place of so many, and all of them in the long form of these tests.
-fn thin<T>(places: Vec<T>, every: usize) -> Vec<T> {
+pub(super) fn thin<T>(places: Vec<T>, every: usize) -> Vec<T> {
     let every = if std::env::var_os(LONG).is_some() { 1 } else { every };
     places.into_iter().step_by(every).collect()
 }

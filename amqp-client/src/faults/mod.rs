@@ -13,6 +13,7 @@
 )]
 
 mod cuts;
+mod drops;
 mod link;
 mod oracle;
 mod program;

@@ -14,6 +14,9 @@ use super::{body, digest};
 /// A program's place in the list of its operations.
 pub(super) type Label = usize;
 
+/// Nobody: what is told to it isn't told.
+const NOBODY: Label = Label::MAX;
+
 /// What a call waits for.
 #[derive(Clone, Debug, PartialEq)]
 enum Wanted {
@@ -24,9 +27,9 @@ enum Wanted {
     Recover,
     TxSelect,
     TxCommit,
-    Consume(u8),
+    Consume { tag: u8, no_ack: bool },
     Cancel(u8),
-    Get,
+    Get { no_ack: bool },
     Close,
 }
 
@@ -35,7 +38,7 @@ impl Wanted {
     fn is_answered_by(&self, reply: &ToClient) -> bool {
         let is = |tag: u8, other: &amqp091::types::ShortStr| other.as_bytes() == [b't', tag];
         match (self, reply) {
-            (Self::Consume(tag), ToClient::BasicConsumeOk(ok)) => is(*tag, &ok.consumer_tag),
+            (Self::Consume { tag, .. }, ToClient::BasicConsumeOk(ok)) => is(*tag, &ok.consumer_tag),
             (Self::Cancel(tag), ToClient::BasicCancelOk(ok)) => is(*tag, &ok.consumer_tag),
             _ => matches!(
                 (self, reply),
@@ -46,7 +49,7 @@ impl Wanted {
                     | (Self::Recover, ToClient::BasicRecoverOk(_))
                     | (Self::TxSelect, ToClient::TxSelectOk(_))
                     | (Self::TxCommit, ToClient::TxCommitOk(_))
-                    | (Self::Get, ToClient::BasicGetOk(_) | ToClient::BasicGetEmpty(_))
+                    | (Self::Get { .. }, ToClient::BasicGetOk(_) | ToClient::BasicGetEmpty(_))
             ),
         }
     }
@@ -61,9 +64,9 @@ impl Wanted {
             Self::Recover => "basic.recover",
             Self::TxSelect => "tx.select",
             Self::TxCommit => "tx.commit",
-            Self::Consume(_) => "basic.consume",
+            Self::Consume { .. } => "basic.consume",
             Self::Cancel(_) => "basic.cancel",
-            Self::Get => "basic.get",
+            Self::Get { .. } => "basic.get",
             Self::Close => "channel.close",
         }
     }
@@ -93,7 +96,11 @@ struct Waiting {
 #[derive(Debug)]
 enum Carried {
     Deliver(basic::Deliver),
-    Got(Label, basic::GetOk),
+    Got {
+        label: Label,
+        no_ack: bool,
+        got: basic::GetOk,
+    },
     Return(basic::Return),
     /// A content that is nobody's.
     Nothing,
@@ -107,7 +114,8 @@ struct Channel {
     /// Why it is being closed.
     closing: Option<String>,
     due: VecDeque<(Label, Wanted)>,
-    consumers: BTreeMap<u8, Label>,
+    /// By tag: the stream's task, and whether its messages need no acknowledgement.
+    consumers: BTreeMap<u8, (Label, bool)>,
     is_confirming: bool,
     is_transacted: bool,
     published: Vec<Published>,
@@ -119,6 +127,26 @@ struct Channel {
     carried: Option<Carried>,
     header: Option<u64>,
     body: Vec<u8>,
+}
+
+impl Channel {
+    /// A consumer that nobody holds any more is cancelled, once.
+    fn cancelled_by_drop(&mut self, tag: u8) {
+        let wanted = Wanted::Cancel(tag);
+        if !self.due.iter().any(|(_, due)| *due == wanted) {
+            self.due.push_back((NOBODY, wanted));
+        }
+    }
+}
+
+/// A message that a task was told of.
+#[derive(Debug)]
+struct Handed {
+    label: Label,
+    /// Its place in what the task was told.
+    at: usize,
+    channel: usize,
+    tag: u64,
 }
 
 /// How far the connection is.
@@ -150,6 +178,9 @@ pub(super) struct Oracle {
     closers: Vec<Label>,
     /// What they are told when the server's close is answered.
     farewell: Option<String>,
+    /// Messages that tasks hold unsettled, and those that went back.
+    handed: Vec<Handed>,
+    requeued: Vec<(u16, u64)>,
 }
 
 impl Oracle {
@@ -167,6 +198,8 @@ impl Oracle {
             secrets: VecDeque::new(),
             closers: Vec::new(),
             farewell: None,
+            handed: Vec::new(),
+            requeued: Vec::new(),
         }
     }
 
@@ -180,7 +213,7 @@ impl Oracle {
     }
 
     fn tell(&mut self, label: Label, text: impl Into<String>) {
-        if !self.done[label] {
+        if label != NOBODY && !self.done[label] {
             self.told[label].push(text.into());
         }
     }
@@ -188,7 +221,49 @@ impl Oracle {
     /// The last that the task is told.
     fn finish(&mut self, label: Label, text: impl Into<String>) {
         self.tell(label, text);
+        if let Some(done) = self.done.get_mut(label) {
+            *done = true;
+        }
+    }
+
+    /// Hands a message to a task, or, if that is gone, back to its queue.
+    fn hand(&mut self, label: Label, number: u16, tag: u64, no_ack: bool, text: String) {
+        if self.done[label] {
+            self.requeued.extend((!no_ack).then_some((number, tag)));
+            return;
+        }
+        if !no_ack {
+            let (at, channel) = (self.told[label].len(), self.numbers[&number]);
+            self.handed.push(Handed { label, at, channel, tag });
+        }
+        self.tell(label, text);
+    }
+
+    /// A task is dropped, which has heard only so much of what it was told.
+    pub(super) fn gave_up(&mut self, label: Label, heard: usize) {
+        self.told[label].truncate(heard);
+        let unheard = self.handed.iter().filter(|to| to.label == label && to.at >= heard);
+        for &Handed { channel, tag, .. } in unheard {
+            let Channel { number, closed, closing, .. } = &self.channels[channel];
+            // The server takes back what a closed channel has.
+            if closed.is_none() && closing.is_none() && self.phase == Phase::Open {
+                self.requeued.push((*number, tag));
+            }
+        }
+        self.waiting.retain(|waiting| waiting.label != label);
+        self.closers.retain(|&closer| closer != label);
         self.done[label] = true;
+        for channel in &mut self.channels {
+            let is_consumers = |(_, consumer): &(&u8, &(Label, bool))| consumer.0 == label;
+            if let Some((&tag, _)) = channel.consumers.iter().find(is_consumers) {
+                channel.cancelled_by_drop(tag);
+            }
+        }
+    }
+
+    /// What has gone back to its queue: channel numbers and delivery tags.
+    pub(super) fn requeued(&self) -> &[(u16, u64)] {
+        &self.requeued
     }
 
     fn slot(&mut self, slot: u8) -> &mut Channel {
@@ -207,19 +282,24 @@ impl Oracle {
             return false;
         }
         match op {
-            Op::Open(slot) => !self.slots.contains_key(&slot) || open(slot).is_some(),
+            Op::Open(slot) => {
+                let is_closed = |channel: &Channel| channel.closed.is_some();
+                !self.slots.contains_key(&slot) || open(slot).is_some_and(is_closed)
+            }
             Op::Call(on, call) => open(on).is_some_and(|channel| match call {
-                Call::TxSelect => !channel.is_confirming,
+                Call::TxSelect => !channel.is_confirming && self.waiting.is_empty(),
                 Call::TxCommit => channel.is_transacted,
                 _ => true,
             }),
             Op::Consume { on, tag, .. } => open(on).is_some_and(|channel| {
                 let is_leaving = channel.due.iter().any(|(_, due)| *due == Wanted::Cancel(tag));
-                let is_coming = channel.due.iter().any(|(_, due)| *due == Wanted::Consume(tag));
+                let is_coming = channel.due.iter().any(
+                    |(_, due)| matches!(due, Wanted::Consume { tag: coming, .. } if *coming == tag),
+                );
                 !channel.consumers.contains_key(&tag) && !is_leaving && !is_coming
             }),
             Op::Cancel { on, tag } => open(on).is_some_and(|channel| {
-                channel.consumers.contains_key(&tag)
+                channel.consumers.get(&tag).is_some_and(|(label, _)| !self.done[*label])
                     && !channel.due.iter().any(|(_, due)| *due == Wanted::Cancel(tag))
             }),
             Op::Publish { on, kind, .. } => {
@@ -228,6 +308,12 @@ impl Oracle {
             Op::Get { on, .. } | Op::CloseChannel(on) => open(on).is_some(),
             Op::UpdateSecret | Op::Close | Op::WaitForEnd => true,
         }
+    }
+
+    /// The program leaves something out.
+    pub(super) fn nothing(&mut self) {
+        self.told.push(Vec::new());
+        self.done.push(true);
     }
 
     /// The program does something; `opened` is the number that a channel is opened with.
@@ -291,14 +377,14 @@ impl Oracle {
                 };
                 channel.due.push_back((label, wanted));
             }
-            Op::Consume { tag, prefetch, .. } => {
+            Op::Consume { tag, prefetch, no_ack, .. } => {
                 if prefetch {
                     channel.due.push_back((label, Wanted::Qos));
                 }
-                channel.due.push_back((label, Wanted::Consume(tag)));
+                channel.due.push_back((label, Wanted::Consume { tag, no_ack }));
             }
             Op::Cancel { tag, .. } => channel.due.push_back((label, Wanted::Cancel(tag))),
-            Op::Get { .. } => channel.due.push_back((label, Wanted::Get)),
+            Op::Get { no_ack, .. } => channel.due.push_back((label, Wanted::Get { no_ack })),
             Op::Publish { key, size, kind, .. } => {
                 let (channel, digest) = (self.slots[&on], digest(&body(size, label as u8)));
                 self.waiting.push(Waiting { label, channel, key, kind, digest });
@@ -420,14 +506,14 @@ impl Oracle {
         let channel = &mut self.channels[at];
         let due = std::mem::take(&mut channel.due);
         let consumers = std::mem::take(&mut channel.consumers);
-        if let Some(Carried::Got(label, _)) = channel.carried {
+        if let Some(Carried::Got { label, .. }) = channel.carried {
             channel.carried = Some(Carried::Nothing);
             self.finish(label, why);
         }
         for (label, _) in due {
             self.finish(label, why);
         }
-        for label in consumers.into_values() {
+        for (label, _) in consumers.into_values() {
             if !by_user {
                 self.tell(label, why);
             }
@@ -452,7 +538,7 @@ impl Oracle {
             let channel = &mut self.channels[at];
             let due = std::mem::take(&mut channel.due);
             let got = match &channel.carried {
-                Some(Carried::Got(label, _)) => Some(*label),
+                Some(Carried::Got { label, .. }) => Some(*label),
                 _ => None,
             };
             if let Some(label) = got {

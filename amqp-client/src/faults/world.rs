@@ -174,8 +174,30 @@ impl<'r> World<'r> {
         true
     }
 
+    /// Leaves an operation out; the tasks behind it keep their labels.
+    pub(super) fn act_nothing(&mut self) {
+        self.oracle.nothing();
+        self.spawn(None, Box::pin(async {}), Log::default());
+    }
+
+    /// The tasks that may be dropped now: not those that open channels, whose drop closes them.
+    pub(super) fn droppable(&self) -> Vec<Label> {
+        let may_be = |label: &Label| {
+            let running = &self.tasks[*label];
+            running.task.is_some() && !matches!(running.op, Some(Op::Open(_)))
+        };
+        (1..self.tasks.len()).filter(may_be).collect()
+    }
+
     /// The server says these octets.
     pub(super) fn say(&mut self, octets: &[u8]) {
+        self.hear(octets);
+        self.link.say(&self.shared, self.runtime, octets);
+        self.settle();
+    }
+
+    /// Lets the oracle know what the server says.
+    fn hear(&mut self, octets: &[u8]) {
         self.said.extend_from_slice(octets);
         while let Some(frame) = self.decoder.decode(&mut self.said).expect("well-formed frames") {
             self.oracle.frame(&frame);
@@ -187,8 +209,32 @@ impl<'r> World<'r> {
                 }
             }
         }
+    }
+
+    /// The server says this, but no task has a turn before the next step.
+    pub(super) fn say_unheard(&mut self, octets: &[u8]) {
+        self.hear(octets);
         self.link.say(&self.shared, self.runtime, octets);
+    }
+
+    /// Drops a task, wherever it is.
+    pub(super) fn drop_task(&mut self, label: Label) {
+        let running = &mut self.tasks[label];
+        if running.task.take().is_some() {
+            self.oracle.gave_up(label, running.log.borrow().len());
+        }
         self.settle();
+    }
+
+    /// The messages that the client has sent back to their queues: channels and delivery tags.
+    pub(super) fn requeued(&self) -> Vec<(u16, u64)> {
+        let requeued = self.sent.iter().filter_map(|sent| match sent {
+            Sent::Method(channel, ToServer::BasicReject(reject)) if reject.requeue => {
+                Some((*channel, reject.delivery_tag))
+            }
+            _ => None,
+        });
+        requeued.collect()
     }
 
     /// The server is gone.
@@ -239,6 +285,12 @@ impl<'r> World<'r> {
             let heard = running.log.borrow();
             assert_eq!(*heard, *told, "what task {label} was told: {:?}", running.op);
         }
+        let requeued: Vec<_> = self.requeued();
+        assert!(
+            !takes_more || is_same_set(&requeued, self.oracle.requeued()),
+            "gone back: {requeued:?}, not {:?}",
+            self.oracle.requeued()
+        );
         if takes_more && let Some(label) = self.oracle.waits_for_nothing() {
             panic!("publish {label} waits although it may go on");
         }
@@ -293,4 +345,13 @@ impl<'r> World<'r> {
         }
         assert_eq!(Arc::strong_count(&self.shared), 1);
     }
+}
+
+fn is_same_set(one: &[(u16, u64)], other: &[(u16, u64)]) -> bool {
+    let sorted = |list: &[(u16, u64)]| {
+        let mut list = list.to_vec();
+        list.sort_unstable();
+        list
+    };
+    one.len() == other.len() && sorted(one) == sorted(other)
 }

@@ -80,7 +80,8 @@ impl Oracle {
                 self.settle(at, delivery_tag, multiple, false);
             }
             ToClient::BasicCancel(cancel) => {
-                if let Some(label) = channel.consumers.remove(&cancel.consumer_tag.as_bytes()[1]) {
+                let tag = cancel.consumer_tag.as_bytes()[1];
+                if let Some((label, _)) = channel.consumers.remove(&tag) {
                     self.tell(label, "cancelled");
                     self.finish(label, "end");
                 }
@@ -90,7 +91,9 @@ impl Oracle {
                 let why = format!("channel by server {}", close.reply_code.0);
                 match &mut channel.closing {
                     // Ours is still to be answered.
-                    Some(reason) => *reason = why,
+                    Some(reason) if channel.commits == 0 => *reason = why,
+                    // Ours still waited for the end of a commit.
+                    Some(_) => self.end_channel(at, &why, false),
                     None => self.end_channel(at, &why, false),
                 }
             }
@@ -112,29 +115,34 @@ impl Oracle {
         let due = channel.due.iter().position(|(_, wanted)| wanted.is_answered_by(&reply));
         let Some((label, wanted)) = due.and_then(|due| channel.due.remove(due)) else {
             assert!(channel.closing.is_some(), "nobody waits for {reply:?}");
-            if let ToClient::BasicGetOk(_) = reply {
-                channel.carried = Some(Carried::Nothing);
+            match reply {
+                ToClient::BasicGetOk(_) => channel.carried = Some(Carried::Nothing),
+                ToClient::TxCommitOk(_) => channel.commits -= 1,
+                _ => {}
             }
             return;
         };
         match (wanted, reply) {
-            (Wanted::Consume(tag), _) => {
-                channel.consumers.insert(tag, label);
+            (Wanted::Consume { tag, no_ack }, _) => {
+                channel.consumers.insert(tag, (label, no_ack));
+                if self.done[label] {
+                    channel.cancelled_by_drop(tag);
+                }
                 self.tell(label, "ok");
             }
             // Of a consume, which goes on.
             (Wanted::Qos, _) if matches!(channel.due.front(), Some((next, _)) if *next == label) => {
             }
             (Wanted::Cancel(tag), _) => {
-                if let Some(consumer) = channel.consumers.remove(&tag) {
+                if let Some((consumer, _)) = channel.consumers.remove(&tag) {
                     self.finish(consumer, "end");
                 }
                 self.finish(label, "ok");
             }
-            (Wanted::Get, ToClient::BasicGetOk(got)) => {
-                channel.carried = Some(Carried::Got(label, got));
+            (Wanted::Get { no_ack }, ToClient::BasicGetOk(got)) => {
+                channel.carried = Some(Carried::Got { label, no_ack, got });
             }
-            (Wanted::Get, _) => self.finish(label, "empty"),
+            (Wanted::Get { .. }, _) => self.finish(label, "empty"),
             (Wanted::TxCommit, _) => {
                 channel.commits -= 1;
                 self.finish(label, "ok");
@@ -155,13 +163,16 @@ impl Oracle {
         match channel.carried.take().expect("a method goes first") {
             Carried::Deliver(deliver) => {
                 let tag = deliver.consumer_tag.as_bytes()[1];
-                if let Some(&label) = channel.consumers.get(&tag) {
-                    self.tell(label, format!("message {}: {body}", deliver.delivery_tag));
+                if let Some(&(label, no_ack)) = channel.consumers.get(&tag) {
+                    let (number, tag) = (channel.number, deliver.delivery_tag);
+                    self.hand(label, number, tag, no_ack, format!("message {tag}: {body}"));
                 }
             }
-            Carried::Got(label, got) => {
-                let (tag, left) = (got.delivery_tag, got.message_count);
-                self.finish(label, format!("got {tag}: {body}, {left} left"));
+            Carried::Got { label, no_ack, got } => {
+                let (number, tag, left) = (channel.number, got.delivery_tag, got.message_count);
+                let text = format!("got {tag}: {body}, {left} left");
+                self.hand(label, number, tag, no_ack, text);
+                self.done[label] = true;
             }
             Carried::Return(method) => {
                 // In the order of publishing, or else from the beginning.
