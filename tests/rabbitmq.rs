@@ -33,6 +33,8 @@ mod connecting;
 mod consuming;
 #[path = "rabbitmq/errors.rs"]
 mod errors;
+#[path = "rabbitmq/exceptions.rs"]
+mod exceptions;
 #[path = "rabbitmq/exchanges.rs"]
 mod exchanges;
 #[path = "rabbitmq/handling.rs"]

@@ -108,6 +108,7 @@ mod delivery;
 mod dial;
 mod driver;
 mod error;
+mod exception;
 mod exchange;
 #[cfg(test)]
 mod faults;
@@ -154,6 +155,7 @@ pub use crate::dial::Peer;
 pub use crate::error::{
     CloseReason, ConnectError, Error, FailedAttempt, Initiator, ServerClose, Stage, Violation,
 };
+pub use crate::exception::Exception;
 pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 pub use crate::hosts::{Host, HostOrder, HostRound, OrderHosts};
 pub use crate::message::Message;
