@@ -10,6 +10,7 @@ use tokio::io::AsyncRead;
 use crate::call::{Call, NoWait, PendingCall};
 use crate::connection::Connection;
 use crate::consume::{Consume, Get};
+use crate::counters::Counters;
 use crate::error::{CloseReason, Error};
 use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 use crate::mode::{ChannelMode, ConfirmSelect};
@@ -54,6 +55,11 @@ impl Channel {
     /// [`Error::ChannelClosed`] or [`Error::ConnectionClosed`].
     pub fn check_open(&self) -> Result<(), Error> {
         self.handle.with(|core| core.check_channel(self.handle.key))
+    }
+
+    /// What this channel has done so far, in numbers.
+    pub fn counters(&self) -> Counters {
+        self.handle.with(|core| core.channel_counters(self.handle.key))
     }
 
     /// Publishes `body` to `exchange` with `routing_key`; the default exchange is `""`, whose routing

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::call::{ConnectionCall, PendingCall};
 use crate::channel::Channel;
 use crate::core::{Core, WaiterKey};
+use crate::counters::Counters;
 use crate::dial::{Attempts, Endpoint, Peer, Target};
 use crate::driver::Driver;
 use crate::error::{CloseReason, ConnectError, Error};
@@ -194,6 +195,19 @@ impl Connection {
     /// [`Error::ConnectionClosed`].
     pub fn check_open(&self) -> Result<(), Error> {
         self.handle.shared.with(|core| core.check_open())
+    }
+
+    /// What this connection has done so far, in numbers.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), amqp091_client::Error> {
+    /// let connection = amqp091_client::Connection::open("amqp://localhost").await?;
+    /// let counters = connection.counters();
+    /// println!("{} published, {} unconfirmed", counters.published, counters.unconfirmed);
+    /// # Ok(()) }
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.handle.shared.with(|core| core.counters(now()))
     }
 
     /// Why the server has blocked publishing (`connection.blocked`), while it has: it is short of

@@ -104,6 +104,7 @@ mod channel;
 mod connection;
 mod consume;
 mod core;
+mod counters;
 mod delivery;
 mod dial;
 mod driver;
@@ -150,6 +151,7 @@ pub use crate::consume::{
     Cancel, Consume, Consumer, ConsumerEnd, ConsumerEnded, ConsumerHandle, Failure, FailureCause,
     ForEachConcurrent, ForEachEnd, Get, Got, MergedConsumers, OnFailure,
 };
+pub use crate::counters::Counters;
 pub use crate::delivery::{Acker, Delivery};
 pub use crate::dial::Peer;
 pub use crate::error::{

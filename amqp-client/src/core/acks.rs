@@ -8,10 +8,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use amqp091::protocol::basic;
-use amqp091::types::{Method, ShortStr};
+use amqp091::types::Method;
 
-use super::channels::Destination;
-use super::{Channel, ChannelKey, Core};
+use super::{ChannelKey, Core};
 use crate::error::Error;
 
 /// Settled places in the list that are kept before it is tidied up.
@@ -161,20 +160,6 @@ impl Acks {
             return None;
         }
         Some(*self.deadline.get_or_insert(now + self.delay))
-    }
-}
-
-impl Channel {
-    /// Takes note of a delivery where acknowledgements wait.
-    pub(super) fn note_delivery(&mut self, to: Destination, consumer_tag: &ShortStr, tag: u64) {
-        let Some(acks) = &mut self.acks else { return };
-        let no_ack = match to {
-            Destination::Consumer(_) => self.subscriptions.no_ack(consumer_tag),
-            Destination::Requeue { no_ack } => no_ack,
-        };
-        if !no_ack {
-            acks.delivered(tag);
-        }
     }
 }
 

@@ -12,11 +12,13 @@ use super::body::OpenBody;
 use super::calls::CallId;
 use super::confirms::Confirms;
 use super::consumers::ConsumerKey;
+use super::counting::Counts;
 use super::modes::Hold;
 use super::reopen::{Modes, Reopening};
 use super::returns::Unclaimed;
 use super::setup::Setup;
 use super::topology::Change;
+use super::unsettled::Unsettled;
 use crate::error::{CloseReason, Error};
 
 /// Where a channel's state lies. Its handle keeps it there after the channel is closed, so that the
@@ -37,6 +39,8 @@ pub(crate) struct Channel {
     /// The method whose content is being put together.
     pub(crate) carrier: Option<Carrier>,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) counts: Counts,
+    pub(crate) unsettled: Unsettled,
     /// What it was told to be.
     pub(crate) setup: Setup,
     /// Present in confirm mode.
@@ -126,7 +130,7 @@ pub(crate) enum Then {
 /// A method that carries the content being put together.
 #[derive(Debug)]
 pub(crate) enum Carrier {
-    Deliver { to: Destination, method: basic::Deliver },
+    Deliver { to: Destination, no_ack: bool, method: basic::Deliver },
     Get { call: CallId, no_ack: bool, method: basic::GetOk },
     Return(basic::Return),
 }
@@ -151,6 +155,8 @@ impl Channel {
             assembler: Assembler::new(max_body),
             carrier: None,
             subscriptions: Subscriptions::default(),
+            counts: Counts::default(),
+            unsettled: Unsettled::default(),
             setup: Setup::default(),
             confirms: None,
             former: Vec::new(),
@@ -223,7 +229,7 @@ impl Channel {
 pub(crate) struct Subscriptions {
     by_tag: HashMap<ShortStr, Subscription>,
     /// The one that the last delivery was for: most often the next one's too.
-    last: Option<(ShortStr, Destination)>,
+    last: Option<(ShortStr, Subscription)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -257,11 +263,6 @@ impl Subscriptions {
         self.by_tag.remove(tag)
     }
 
-    /// Whether messages for `tag` need no acknowledgement.
-    pub(crate) fn no_ack(&self, tag: &ShortStr) -> bool {
-        self.by_tag.get(tag).is_some_and(|subscription| subscription.no_ack)
-    }
-
     /// From now on deliveries go back to the queue.
     pub(crate) fn requeue(&mut self, tag: &ShortStr) {
         self.last = None;
@@ -273,14 +274,20 @@ impl Subscriptions {
     /// Where deliveries for `tag` go.
     #[inline]
     pub(crate) fn destination(&mut self, tag: &ShortStr) -> Option<Destination> {
-        if let Some((last, destination)) = &self.last
+        self.find(tag).map(|subscription| subscription.to)
+    }
+
+    /// What deliveries for `tag` are.
+    #[inline]
+    pub(crate) fn find(&mut self, tag: &ShortStr) -> Option<Subscription> {
+        if let Some((last, subscription)) = &self.last
             && last == tag
         {
-            return Some(*destination);
+            return Some(*subscription);
         }
-        let destination = self.by_tag.get(tag)?.to;
-        self.last = Some((tag.clone(), destination));
-        Some(destination)
+        let subscription = *self.by_tag.get(tag)?;
+        self.last = Some((tag.clone(), subscription));
+        Some(subscription)
     }
 
     /// Takes all consumers that still have a handle.
@@ -418,6 +425,12 @@ impl Channels {
         {
             self.free_entries.push(key.0);
         }
+    }
+
+    /// How many numbers are in use.
+    pub(crate) fn in_use(&self) -> u64 {
+        // Number 0 is the connection's own.
+        (self.numbers.len() - 1 - self.free_numbers.len()) as u64
     }
 
     /// All channels, for what happens to each of them.

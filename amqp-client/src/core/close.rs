@@ -173,7 +173,7 @@ impl Core {
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.released = true;
         if matches!(channel.state, State::Closed(_)) {
-            self.channels.remove(key);
+            self.remove_channel(key);
         } else if let Ok(call) =
             self.close_channel(key, CloseReason::Dropped, ReplyCode::REPLY_SUCCESS, now)
         {
@@ -314,6 +314,7 @@ impl Core {
         self.end_calls_and_consumers(key, error);
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.due.clear();
+        channel.unsettled.clear();
         channel.assembler.reset();
         channel.carrier = None;
         channel.hold = None;
@@ -335,7 +336,7 @@ impl Core {
             self.confirming.retain(|&other| other != key);
         }
         if channel.released {
-            self.channels.remove(key);
+            self.remove_channel(key);
         }
         self.publishers.wake_all(&mut self.wakes);
     }

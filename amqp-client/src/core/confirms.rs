@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use amqp091::types::ShortStr;
 
+use super::counting::Outcomes;
 use super::returns::Unclaimed;
 use super::tally::{Tallies, TallyKey};
 use crate::error::Error;
@@ -113,6 +114,8 @@ pub(crate) struct UnknownTag;
 pub(crate) struct Confirms {
     /// The channel's instance.
     epoch: u32,
+    /// How many messages had which outcome.
+    outcomes: Outcomes,
     /// The tag of the ring's front; the next one to give out is this plus the ring's length.
     base: u64,
     ring: VecDeque<u32>,
@@ -138,6 +141,16 @@ impl Confirms {
     /// The channel's instance.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// How many messages had which outcome.
+    pub(crate) fn outcomes(&self) -> Outcomes {
+        self.outcomes
+    }
+
+    /// How many messages are still to have one.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.next_tag() - 1 - self.outcomes.settled()
     }
 
     /// Whether an outcome is still to be fetched, or to come for somebody who waits.
@@ -314,6 +327,12 @@ impl Confirms {
     /// Tells an outcome to whoever `place` stands for.
     #[inline]
     fn tell(&mut self, place: u32, delivery_tag: u64, outcome: Outcome, to: &mut Audience<'_>) {
+        match &outcome {
+            Outcome::Confirmed => self.outcomes.confirmed += 1,
+            Outcome::Returned(_) => self.outcomes.returned += 1,
+            Outcome::Nacked => self.outcomes.nacked += 1,
+            Outcome::Unknown(_) => self.outcomes.unknown += 1,
+        }
         match place {
             NO_SLOT | RESOLVED => {
                 if let Outcome::Returned(returned) = outcome {

@@ -10,7 +10,7 @@ use amqp091::types::{Decode, Method, MethodError, ShortStr};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::calls::Answer;
-use super::channels::{Carrier, Channel, Destination, Due, State, Then};
+use super::channels::{Carrier, Channel, Destination, Due, State, Subscription, Then};
 use super::confirms::{Audience, Verdict};
 use super::consumers::{End, Incoming};
 use super::handshake::{Progress, server_close};
@@ -35,6 +35,12 @@ const ARENA_COPY: usize = 2048;
 impl Core {
     /// Takes what was read, as far as it is whole frames; the rest stays in `input`.
     pub(crate) fn handle_input(&mut self, input: &mut BytesMut, now: Instant) {
+        self.traffic.octets_in += input.len().saturating_sub(self.traffic.left_over) as u64;
+        self.take_input(input, now);
+        self.traffic.left_over = input.len();
+    }
+
+    fn take_input(&mut self, input: &mut BytesMut, now: Instant) {
         self.heartbeat.note_read(now);
         if let Phase::Handshake { handshake, .. } = &self.phase {
             match handshake.check_greeting(input) {
@@ -58,10 +64,12 @@ impl Core {
                     let body = input.split_to(len).freeze();
                     input.advance(frame::OVERHEAD - HEAD);
                     at = 0;
+                    self.traffic.frames_in += 1;
                     self.handle_body(channel, body, now)
                 }
                 Ok(Parsed::Frame { frame, consumed }) => {
                     at += consumed;
+                    self.traffic.frames_in += 1;
                     self.handle_frame(frame, now)
                 }
                 Ok(Parsed::Incomplete { .. }) => {
@@ -142,6 +150,7 @@ impl Core {
                 if let Some((since, _)) = self.blocked.take() {
                     self.stall.restart(now);
                     let pause = now.saturating_duration_since(since);
+                    self.traffic.blocked += pause;
                     for &key in &self.confirming {
                         if let Some(confirms) = self.channels.confirms_mut(key) {
                             confirms.postpone(pause);
@@ -227,18 +236,18 @@ impl Core {
 
     fn handle_deliver(&mut self, key: ChannelKey, method: basic::Deliver) -> Result<(), Violation> {
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
-        let to = match channel.subscriptions.destination(&method.consumer_tag) {
-            Some(to) => to,
+        let Subscription { to, no_ack } = match channel.subscriptions.find(&method.consumer_tag) {
+            Some(subscription) => subscription,
             // The server puts everything back when the channel is closed.
             None if matches!(channel.state, State::Closing(_)) => {
-                Destination::Requeue { no_ack: true }
+                Subscription { to: Destination::Requeue { no_ack: true }, no_ack: true }
             }
             None => {
                 let tag = method.consumer_tag;
                 return Err(Violation::UnknownConsumer { channel: channel.number, tag });
             }
         };
-        self.begin_content(key, Some(Carrier::Deliver { to, method }))
+        self.begin_content(key, Some(Carrier::Deliver { to, no_ack, method }))
     }
 
     /// Expects a content for `carrier`, or one to be dropped.
@@ -407,18 +416,10 @@ impl Core {
         };
         let epoch = channel.epoch;
         match channel.carrier.take() {
-            Some(Carrier::Deliver { to, method }) => {
-                let basic::Deliver {
-                    consumer_tag,
-                    delivery_tag,
-                    redelivered,
-                    exchange,
-                    routing_key,
-                } = method;
-                channel.last_tag = delivery_tag;
-                if channel.acks.is_some() {
-                    channel.note_delivery(to, &consumer_tag, delivery_tag);
-                }
+            Some(Carrier::Deliver { to, no_ack, method }) => {
+                let basic::Deliver { delivery_tag, redelivered, exchange, routing_key, .. } =
+                    method;
+                channel.note_delivery(delivery_tag, no_ack);
                 let incoming =
                     Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content };
                 match to {
@@ -439,12 +440,7 @@ impl Core {
                     routing_key,
                     message_count,
                 } = method;
-                channel.last_tag = delivery_tag;
-                if let Some(acks) = &mut channel.acks
-                    && !no_ack
-                {
-                    acks.delivered(delivery_tag);
-                }
+                channel.note_delivery(delivery_tag, no_ack);
                 let incoming =
                     Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content };
                 let answer = Ok(Answer::Message(Box::new(incoming), message_count));
@@ -453,6 +449,7 @@ impl Core {
                 }
             }
             Some(Carrier::Return(method)) => {
+                channel.counts.returned += 1;
                 let returned = Box::new(Returned::new(method, content));
                 let returned = match &mut channel.confirms {
                     Some(confirms) => confirms.returned(returned),

@@ -23,6 +23,7 @@ mod close;
 mod confirms;
 mod consume;
 mod consumers;
+mod counting;
 mod handshake;
 mod heartbeat;
 mod inbound;
@@ -40,6 +41,7 @@ mod template;
 pub(crate) mod tests;
 mod timers;
 mod topology;
+mod unsettled;
 mod waiters;
 
 use std::collections::VecDeque;
@@ -72,6 +74,7 @@ use self::calls::Calls;
 use self::channels::{Channel, Channels, Due, Then};
 use self::confirms::Audience;
 use self::consumers::Consumers;
+use self::counting::Traffic;
 use self::handshake::{Handshake, Tuned};
 use self::heartbeat::Heartbeat;
 use self::output::{Item, Output, check_frame};
@@ -107,6 +110,7 @@ pub(crate) struct Core {
     /// Channels with acknowledgements that wait.
     acking: Vec<ChannelKey>,
     topology: Topology,
+    traffic: Traffic,
     calls: Calls,
     /// `connection.update-secret` that the server has yet to answer.
     secret_updates: VecDeque<CallId>,
@@ -171,6 +175,7 @@ impl Core {
             consumers: Consumers::default(),
             acking: Vec::new(),
             topology: Topology::new(options.record_topology),
+            traffic: Traffic::default(),
             calls: Calls::new(options.rpc_timeout),
             secret_updates: VecDeque::new(),
             heartbeat: Heartbeat::off(now),
@@ -237,6 +242,7 @@ impl Core {
         if transmit.is_empty() {
             return;
         }
+        self.traffic.octets_out += transmit.octets();
         self.heartbeat.note_write(now);
         if (was_full && !self.is_full()) || made_room {
             self.publishers.wake_all(&mut self.wakes);
@@ -364,6 +370,7 @@ impl Core {
             self.heartbeat.note_write(now);
             if !self.has_output() {
                 encode::heartbeat(self.output.connection());
+                self.traffic.frames_out += 1;
             }
         }
     }
@@ -514,6 +521,7 @@ impl Core {
         self.write(key, request)?;
         let call = self.calls.begin(R::NAME, now);
         if let Some(channel) = self.channels.get_mut(key) {
+            channel.counts.calls += 1;
             channel.due.push_back(Due { replies: R::Reply::METHODS, call, then });
         }
         self.attention = true;
@@ -613,6 +621,7 @@ impl Core {
         if delivery_tag <= channel.settled_through || channel.recovering > 0 {
             return Ok(());
         }
+        channel.count_settled(delivery_tag, multiple, M::ID == basic::Ack::ID);
         let waits = channel.acks.is_some();
         if multiple {
             channel.settled_through = delivery_tag;

@@ -91,6 +91,7 @@ impl Channel {
     /// All that has come is the server's again, whatever becomes of the transaction.
     pub(crate) fn recovered(&mut self) {
         self.settled_through = self.last_tag;
+        self.unsettled.clear();
         if let Some(acks) = &mut self.acks {
             acks.recovered();
         }
@@ -135,6 +136,7 @@ impl Core {
             Some(hold) => write(&mut hold.open)?,
             None => self.output.channel(number, write)?,
         }
+        channel.counts.frames_out += 1;
         channel.note(method);
         Ok(())
     }

@@ -331,6 +331,12 @@ impl Transmit {
     /// Slices handed to one vectored write.
     pub(crate) const SLICES: usize = 32;
 
+    /// Octets in all, written or not.
+    pub(crate) fn octets(&self) -> u64 {
+        let bodies: usize = self.bodies.iter().map(|(_, body)| body.len()).sum();
+        (self.frames.len() + bodies) as u64
+    }
+
     /// Whether everything is written.
     pub(crate) fn is_empty(&self) -> bool {
         self.written == self.frames.len() && self.bodies.is_empty()

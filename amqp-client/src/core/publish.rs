@@ -276,6 +276,9 @@ impl Core {
             }
         }
 
+        let counts = &mut channel.counts;
+        counts.published += 1;
+        counts.frames_out += 2 + u64::from(select_confirms) + body_frames(body.len(), frame_max);
         if select_confirms {
             channel.confirms = Some(Confirms::new(channel.epoch));
         }
@@ -477,4 +480,12 @@ impl Body<'_> {
             other => Bytes::copy_from_slice(&other.beginning(usize::MAX)),
         }
     }
+}
+
+/// How many frames a body takes.
+#[inline]
+fn body_frames(octets: usize, frame_max: u32) -> u64 {
+    let most = encode::max_body_payload(frame_max);
+    // Small ones are spared a division.
+    if octets <= most { u64::from(octets > 0) } else { octets.div_ceil(most) as u64 }
 }

@@ -67,7 +67,10 @@ impl Channel {
         self.number = number;
         self.epoch = self.epoch.wrapping_add(1);
         self.state = State::Reopening(reason);
-        self.former.extend(self.confirms.take().filter(Confirms::is_watched));
+        if let Some(confirms) = self.confirms.take() {
+            self.counts.outcomes.add(confirms.outcomes());
+            self.former.extend(Some(confirms).filter(Confirms::is_watched));
+        }
         self.flow = true;
         self.settled_through = 0;
         self.last_tag = 0;

@@ -17,6 +17,7 @@ mod close;
 mod confirms;
 mod consumers;
 mod content;
+mod counting;
 mod flow;
 mod fuzz;
 mod handshake;
