@@ -17,16 +17,47 @@ pub(crate) struct Cost {
 
 /// Runs `work` on `messages` messages.
 pub(crate) async fn measure(messages: usize, work: impl Future<Output = ()>) -> Cost {
-    let before = ALLOCATOR.stats();
-    let (cpu, started) = (cpu_nanoseconds(), Instant::now());
+    let meter = Meter::start();
     work.await;
-    let (cpu, took) = (cpu_nanoseconds() - cpu, started.elapsed());
-    let made = ALLOCATOR.stats() - before;
-    let messages = messages as f64;
-    Cost {
-        cpu: cpu as f64 / 1e3 / messages,
-        allocations: (made.allocations + made.reallocations) as f64 / messages,
-        rate: messages / took.as_secs_f64(),
+    meter.stop(messages)
+}
+
+/// As [`measure`], for work without async.
+pub(crate) fn measure_blocking(messages: usize, work: impl FnOnce()) -> Cost {
+    let meter = Meter::start();
+    work();
+    meter.stop(messages)
+}
+
+/// Prints the median of several runs.
+pub(crate) fn report(work: &str, mut runs: Vec<Cost>) {
+    runs.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
+    let Cost { cpu, allocations, rate } = runs[runs.len() / 2];
+    println!("{work:<42} {cpu:>8.3} us {allocations:>11.2} {rate:>10.0}");
+}
+
+/// What had been used when the work began.
+struct Meter {
+    allocations: stats_alloc::Stats,
+    cpu: u64,
+    started: Instant,
+}
+
+impl Meter {
+    fn start() -> Self {
+        let allocations = ALLOCATOR.stats();
+        Self { allocations, cpu: cpu_nanoseconds(), started: Instant::now() }
+    }
+
+    fn stop(self, messages: usize) -> Cost {
+        let (cpu, took) = (cpu_nanoseconds() - self.cpu, self.started.elapsed());
+        let made = ALLOCATOR.stats() - self.allocations;
+        let messages = messages as f64;
+        Cost {
+            cpu: cpu as f64 / 1e3 / messages,
+            allocations: (made.allocations + made.reallocations) as f64 / messages,
+            rate: messages / took.as_secs_f64(),
+        }
     }
 }
 

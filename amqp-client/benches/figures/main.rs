@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a measurement fails by panicking")]
 
+mod blocking;
 mod cost;
 mod null_server;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 use amqp091_client::{Channel, Connection, Consumer};
 use tokio::runtime::{Builder, Runtime};
 
-use cost::{Cost, measure};
+use cost::{Cost, measure, report};
 
 #[global_allocator]
 static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
@@ -50,6 +51,8 @@ fn main() {
         bench.report("publish 64 KiB, unconfirmed", 20_000, publish_large);
         bench.report("consume 64 KiB, no ack", 20_000, consume_large);
     }
+    println!("-- blocking");
+    blocking::run(&server.url);
 }
 
 fn current_thread() -> Runtime {
@@ -97,7 +100,7 @@ impl Bench {
         messages: usize,
         run: impl Fn(Channel, usize) -> F,
     ) {
-        let mut costs: Vec<Cost> = (0..RUNS)
+        let runs: Vec<Cost> = (0..RUNS)
             .map(|_| {
                 self.runtime.block_on(async {
                     let connection = Connection::open(&self.url).await.unwrap();
@@ -110,9 +113,7 @@ impl Bench {
                 })
             })
             .collect();
-        costs.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
-        let Cost { cpu, allocations, rate } = costs[RUNS / 2];
-        println!("{work:<42} {cpu:>8.3} us {allocations:>11.2} {rate:>10.0}");
+        report(work, runs);
     }
 }
 
