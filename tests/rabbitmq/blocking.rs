@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use amqp091_client::blocking::{Channel, Connection, Next, Wait};
-use amqp091_client::{Error, Outcome, PublishError};
+use amqp091_client::blocking::{Channel, Connection, Next, RpcClient, Wait};
+use amqp091_client::{Error, OnFailure, Outcome, PublishError, RpcError};
 
 use crate::broker::{DEADLINE, options, server_error};
 
@@ -76,7 +76,7 @@ fn one_connection_for_eight_threads() {
                 }
                 while left.load(Ordering::Acquire) > 0 {
                     // Others may have had the last one.
-                    if let Next::Delivery(delivery) =
+                    if let Next::Item(delivery) =
                         deliveries.next_timeout(Duration::from_millis(5)).unwrap()
                     {
                         let body = std::str::from_utf8(&delivery.body).unwrap();
@@ -143,5 +143,41 @@ fn events_are_drained() {
     channel.queue_delete(&requests).wait().unwrap();
     let error = connection.drain_events(Some(DEADLINE)).unwrap_err();
     assert!(matches!(error, Error::ConsumerCancelled { .. }), "{error}");
+    connection.close().unwrap();
+}
+
+#[test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+fn requests_and_replies() {
+    let (connection, channel) = open();
+    let queue = queue(&channel);
+    let requests = channel.consume(&queue).prefetch(1).wait().unwrap();
+    let handle = requests.handle();
+    let server = thread::spawn(move || {
+        requests.serve(OnFailure::DeadLetter, |request| match request.text() {
+            Ok(text) => Ok(text.to_uppercase()),
+            Err(error) => Err(error),
+        })
+    });
+    let client = RpcClient::new(&connection).unwrap();
+    let callers: Vec<_> = (0..4)
+        .map(|number| {
+            let (client, queue) = (client.clone(), queue.clone());
+            thread::spawn(move || {
+                for round in 0..25 {
+                    let body = format!("call {number}-{round}");
+                    let reply = client.call("", &queue, &body).wait().unwrap();
+                    assert_eq!(reply.text().unwrap(), body.to_uppercase());
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.join().unwrap();
+    }
+    let error = client.call("", "nobody", "").wait().unwrap_err();
+    assert!(matches!(error, RpcError::NoServer(_)), "{error}");
+    handle.cancel().wait().unwrap();
+    assert_eq!(server.join().unwrap().acked, 100);
     connection.close().unwrap();
 }

@@ -1,13 +1,16 @@
 //! Deliveries as an iterator.
 
-use std::iter::FusedIterator;
+use std::future::ready;
 use std::ops::Deref;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Channel;
-use super::wait::{deadline, wait, wait_until};
+use super::wait::wait;
+use super::{Channel, Iter, Next, iter};
+use crate::consume::{ForEachEnd, OnFailure};
 use crate::delivery::Delivery;
 use crate::error::Error;
+use crate::message::Message;
+use crate::rpc::RpcResponse;
 
 /// The messages of a queue, as an iterator of deliveries that blocks while there is none.
 ///
@@ -31,7 +34,7 @@ use crate::error::Error;
 /// ```
 #[derive(Debug)]
 #[must_use = "a consumer that is dropped is cancelled"]
-pub struct Consumer(crate::Consumer);
+pub struct Consumer(Iter<crate::Consumer>);
 
 impl Consumer {
     /// The next delivery, at most for this long.
@@ -39,8 +42,8 @@ impl Consumer {
     /// # Errors
     ///
     /// Why the consumer ended, once; then it is [`Next::Ended`].
-    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Next, Error> {
-        self.next_until(deadline(timeout))
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Next<Delivery>, Error> {
+        self.0.next_timeout(timeout).transpose()
     }
 
     /// The next delivery, if it has come already.
@@ -48,16 +51,8 @@ impl Consumer {
     /// # Errors
     ///
     /// As [`next_timeout`](Self::next_timeout).
-    pub fn try_next(&mut self) -> Result<Next, Error> {
-        self.next_until(Some(Instant::now()))
-    }
-
-    fn next_until(&mut self, until: Option<Instant>) -> Result<Next, Error> {
-        match wait_until(self.0.next(), until) {
-            Some(Some(delivery)) => delivery.map(Next::Delivery),
-            Some(None) => Ok(Next::Ended),
-            None => Ok(Next::NotYet),
-        }
+    pub fn try_next(&mut self) -> Result<Next<Delivery>, Error> {
+        self.0.try_next().transpose()
     }
 
     /// As [`crate::Consumer::stop`].
@@ -66,7 +61,7 @@ impl Consumer {
     ///
     /// As there.
     pub fn stop(self) -> Result<(), Error> {
-        wait(self.0.stop())
+        wait(self.0.into_inner().stop())
     }
 
     /// As [`crate::Consumer::drain`].
@@ -75,7 +70,46 @@ impl Consumer {
     ///
     /// As there.
     pub fn drain(self) -> Result<Vec<Delivery>, Error> {
-        wait(self.0.drain())
+        wait(self.0.into_inner().drain())
+    }
+
+    /// Hands each message to `handler`, one after the other on this thread, and settles it by what the
+    /// handler returns: as [`crate::Consumer::for_each_concurrent`]. To handle several at a time, have as
+    /// many threads with a consumer each.
+    ///
+    /// Returns when the consumer has ended, such as by its [`handle`](crate::Consumer::handle).
+    ///
+    /// ```no_run
+    /// use amqp091_client::OnFailure;
+    /// use amqp091_client::blocking::{Connection, Wait};
+    ///
+    /// # fn example(connection: Connection) -> Result<(), amqp091_client::Error> {
+    /// let orders = connection.channel()?.consume("orders").prefetch(10).wait()?;
+    /// let done = orders.for_each(OnFailure::RequeueOnce, |order| {
+    ///     println!("{}", order.text()?);
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// });
+    /// println!("{} orders done; {}", done.acked, done.end);
+    /// # Ok(()) }
+    /// ```
+    pub fn for_each<E>(
+        self,
+        on_failure: OnFailure,
+        mut handler: impl FnMut(Message) -> Result<(), E>,
+    ) -> ForEachEnd {
+        let consumer = self.0.into_inner();
+        wait(consumer.for_each_concurrent(1, on_failure, move |message| ready(handler(message))))
+    }
+
+    /// Serves requests, one after the other on this thread: as [`crate::Consumer::serve`].
+    ///
+    /// Returns when the consumer has ended, such as by its [`handle`](crate::Consumer::handle).
+    pub fn serve<R: Into<RpcResponse>, E>(
+        self,
+        on_failure: OnFailure,
+        mut handler: impl FnMut(Message) -> Result<R, E>,
+    ) -> ForEachEnd {
+        wait(self.0.into_inner().serve(1, on_failure, move |request| ready(handler(request))))
     }
 
     /// The channel that it consumes by.
@@ -84,48 +118,24 @@ impl Consumer {
     }
 }
 
-/// What [`Consumer::next_timeout`] and [`Consumer::try_next`] found.
-#[derive(Debug)]
-#[must_use = "it may hold a delivery, which wants to be settled"]
-pub enum Next {
-    /// A delivery.
-    Delivery(Delivery),
-    /// None so far; the consumer goes on.
-    NotYet,
-    /// The consumer has ended.
-    Ended,
-}
-
-impl Next {
-    /// The delivery, if it is one.
-    pub fn delivery(self) -> Option<Delivery> {
-        match self {
-            Self::Delivery(delivery) => Some(delivery),
-            Self::NotYet | Self::Ended => None,
-        }
-    }
-}
-
 impl Iterator for Consumer {
     type Item = Result<Delivery, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        wait(self.0.next())
+        self.0.next()
     }
 }
 
-impl FusedIterator for Consumer {}
-
 impl From<crate::Consumer> for Consumer {
     fn from(consumer: crate::Consumer) -> Self {
-        Self(consumer)
+        Self(iter(consumer))
     }
 }
 
 /// As a `Stream`, for async code.
 impl From<Consumer> for crate::Consumer {
     fn from(consumer: Consumer) -> Self {
-        consumer.0
+        consumer.0.into_inner()
     }
 }
 

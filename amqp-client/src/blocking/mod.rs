@@ -24,7 +24,7 @@
 //! |---|---|
 //! | `channel.queue_declare("work").durable(true).await?`, and every other builder | `.wait()?`, by the trait [`Wait`] |
 //! | `connection.channel().await?`, and every other `async fn` | `connection.channel()?` |
-//! | `deliveries.next().await`, a `Stream` | `deliveries.next()`, an [`Iterator`] |
+//! | `deliveries.next().await`, a `Stream` | `deliveries.next()`, an [`Iterator`]; other streams by [`iter`] |
 //! | `tokio::time::timeout(limit, …)` | [`wait_timeout(limit)`](Wait::wait_timeout), [`next_timeout(limit)`](Consumer::next_timeout) |
 //!
 //! Builders, [`Delivery`](crate::Delivery), [`Error`](crate::Error) and options are the same types, and
@@ -48,16 +48,21 @@
 //! The thread doesn't follow into a process that is forked (without exec): connections are to be opened
 //! anew there.
 
+mod body;
 mod callbacks;
 mod channel;
 mod confirm;
 mod connection;
 mod consumer;
+mod iter;
+mod rpc;
 mod thread;
 mod wait;
 
 pub use self::channel::Channel;
 pub use self::confirm::Confirm;
 pub use self::connection::Connection;
-pub use self::consumer::{Consumer, Next};
+pub use self::consumer::Consumer;
+pub use self::iter::{Iter, Next, iter};
+pub use self::rpc::RpcClient;
 pub use self::wait::{Wait, wait};

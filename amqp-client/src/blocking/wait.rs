@@ -10,12 +10,16 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::{Confirm, Consumer};
-use crate::consume::{Cancel, Consume, Get, Got};
+use crate::consume::{Cancel, Consume, ForEachConcurrent, ForEachEnd, Get, Got};
 use crate::error::Error;
+use crate::message::Message;
 use crate::publish::{
-    Outcome, PreparedPublish, PreparedPublishUnconfirmed, Publish, PublishUnconfirmed, Publishing,
-    PublishingUnconfirmed,
+    BatchOutcome, BodySource, Flush, Outcome, PreparedPublish, PreparedPublishUnconfirmed, Publish,
+    PublishAll, PublishFrom, PublishUnconfirmed, Publishing, PublishingAll, PublishingFrom,
+    PublishingUnconfirmed, WindowPublish,
 };
+use crate::reopen::{Reopen, Reopened};
+use crate::rpc::{RpcCall, RpcError};
 use crate::{Call, ConfirmSelect, NoWait, Qos};
 use crate::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 use crate::{QueueBind, QueueDeclare, QueueDelete, QueuePurge, QueueUnbind};
@@ -85,14 +89,46 @@ waits! {
     ExchangeUnbind<'_> => Output<Self>;
     Publish<'_> => Result<Confirm, Error> = to_confirm;
     Publishing<'_> => Result<Confirm, Error> = to_confirm;
+    {'a, S: BodySource} PublishFrom<'a, S> => Result<Confirm, Error> = to_confirm;
+    {'a, S: BodySource} PublishingFrom<'a, S> => Result<Confirm, Error> = to_confirm;
     PublishUnconfirmed<'_> => Result<(), Error>;
     PublishingUnconfirmed<'_> => Result<(), Error>;
     PreparedPublish<'_> => Result<Confirm, Error> = to_confirm;
     PreparedPublishUnconfirmed<'_> => Result<(), Error>;
     Confirm => Outcome;
+    WindowPublish<'_> => Result<u64, Error>;
+    Flush<'_> => BatchOutcome;
+    {'a, I: Iterator + Unpin} PublishAll<'a, I> => BatchOutcome;
+    {'a, I: Iterator + Unpin} PublishingAll<'a, I> => BatchOutcome;
     Consume<'_> => Result<Consumer, Error> = to_consumer;
     Cancel => Result<(), Error>;
     Get<'_> => Result<Option<Got>, Error>;
+    {
+        H: FnMut(Message) -> Fut,
+        Fut: Future<Output = Result<(), E>>,
+        E,
+        S: Future<Output = ()>
+    } ForEachConcurrent<H, Fut, E, S> => ForEachEnd;
+    Reopen<'_> => Result<Reopened, Error>;
+}
+
+/// Its own time is waited out here too: the future's would take a runtime.
+impl Wait for RpcCall<'_> {
+    type Output = Result<Message, RpcError>;
+
+    fn wait(self) -> Self::Output {
+        let sent = AtomicBool::new(false);
+        let after = self.within();
+        wait_until(self.exchange(&sent), deadline(after))
+            .unwrap_or_else(|| Err(RpcError::Timeout { after, sent: sent.load(Ordering::Relaxed) }))
+    }
+
+    fn wait_timeout(self, timeout: Duration) -> Option<Self::Output> {
+        if self.within() <= timeout {
+            return Some(self.wait());
+        }
+        wait_until(self.exchange(&AtomicBool::new(false)), deadline(timeout))
+    }
 }
 
 type Output<B> = <B as IntoFuture>::Output;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -315,45 +315,52 @@ impl RpcCall<'_> {
     }
 
     async fn run(self) -> Result<Message, RpcError> {
-        let Self { inner, exchange, routing_key, body, mut properties, timeout } = self;
+        let (after, sent) = (self.timeout, AtomicBool::new(false));
+        match tokio::time::timeout(after, self.exchange(&sent)).await {
+            Ok(result) => result,
+            Err(_) => Err(RpcError::Timeout { after, sent: sent.load(Ordering::Relaxed) }),
+        }
+    }
+
+    /// How long it may take.
+    pub(crate) fn within(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends the request and returns its reply, however long that takes; notes when it is sent.
+    pub(crate) async fn exchange(self, sent: &AtomicBool) -> Result<Message, RpcError> {
+        let Self { inner, exchange, routing_key, body, mut properties, timeout: _ } = self;
         let exchange = exchange.map_err(RpcError::NotSent)?;
         let routing_key = routing_key.map_err(RpcError::NotSent)?;
-        let mut sent = false;
-        let call = async {
-            let place = match Place::new(inner) {
-                Ok(place) => place,
-                Err(error) => inner.recover(error).await.map_err(RpcError::NotSent)?,
-            };
-            properties.reply_to = Some(ShortStr::from_static(DIRECT_REPLY_TO));
-            properties.correlation_id = ShortStr::new(place.id.to_string()).ok();
-            let request = inner.channel.publish(exchange, routing_key, body);
-            let request = request.properties(&properties).mandatory(true);
-            let confirm = request.await.map_err(RpcError::NotSent)?;
-            sent = true;
-            let mut confirm = Some(confirm);
-            poll_fn(|cx| {
-                if let Poll::Ready(reply) = place.poll(cx) {
-                    return Poll::Ready(reply.map_err(RpcError::Lost));
-                }
-                let outcome = confirm.as_mut().map(|confirm| Pin::new(confirm).poll(cx));
-                let Some(Poll::Ready(outcome)) = outcome else { return Poll::Pending };
-                confirm = None;
-                match outcome {
-                    Outcome::Returned(returned) => Poll::Ready(Err(RpcError::NoServer(returned))),
-                    Outcome::Nacked => Poll::Ready(Err(RpcError::Refused)),
-                    Outcome::Unknown(error) if error.close_reason().is_some() => {
-                        Poll::Ready(Err(RpcError::Lost(error)))
-                    }
-                    // A late confirm is no reason to give up.
-                    _ => Poll::Pending,
-                }
-            })
-            .await
+        let place = match Place::new(inner) {
+            Ok(place) => place,
+            Err(error) => inner.recover(error).await.map_err(RpcError::NotSent)?,
         };
-        match tokio::time::timeout(timeout, call).await {
-            Ok(result) => result,
-            Err(_) => Err(RpcError::Timeout { after: timeout, sent }),
-        }
+        properties.reply_to = Some(ShortStr::from_static(DIRECT_REPLY_TO));
+        properties.correlation_id = ShortStr::new(place.id.to_string()).ok();
+        let request = inner.channel.publish(exchange, routing_key, body);
+        let request = request.properties(&properties).mandatory(true);
+        let confirm = request.await.map_err(RpcError::NotSent)?;
+        sent.store(true, Ordering::Relaxed);
+        let mut confirm = Some(confirm);
+        poll_fn(|cx| {
+            if let Poll::Ready(reply) = place.poll(cx) {
+                return Poll::Ready(reply.map_err(RpcError::Lost));
+            }
+            let outcome = confirm.as_mut().map(|confirm| Pin::new(confirm).poll(cx));
+            let Some(Poll::Ready(outcome)) = outcome else { return Poll::Pending };
+            confirm = None;
+            match outcome {
+                Outcome::Returned(returned) => Poll::Ready(Err(RpcError::NoServer(returned))),
+                Outcome::Nacked => Poll::Ready(Err(RpcError::Refused)),
+                Outcome::Unknown(error) if error.close_reason().is_some() => {
+                    Poll::Ready(Err(RpcError::Lost(error)))
+                }
+                // A late confirm is no reason to give up.
+                _ => Poll::Pending,
+            }
+        })
+        .await
     }
 }
 

@@ -2,14 +2,22 @@
 //!
 //! Nothing here waits for a time to pass but what tests a timeout; what is waited for comes.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::future::ready;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use amqp091::protocol::{ReplyCode, ToServer, basic, connection, queue};
-use amqp091_client::blocking::{Channel, Confirm, Connection, Consumer, Next, Wait};
-use amqp091_client::{CloseReason, ConnectOptions, Error, ExchangeType, Outcome, PublishError};
+use amqp091_client::blocking::{
+    Channel, Confirm, Connection, Consumer, Next, RpcClient, Wait, iter,
+};
+use amqp091_client::{
+    CloseReason, ConnectOptions, Error, ExchangeType, MergedConsumers, OnFailure, Outcome,
+    OutgoingMessage, PublishError, RpcError,
+};
 use tokio::io::DuplexStream;
 use tokio::runtime::Builder;
 
@@ -117,6 +125,126 @@ fn every_builder_waits() {
 }
 
 #[test]
+fn batches_windows_and_merged_consumers() {
+    let (connection, channel, server) = with_robot();
+    let bodies = ["a", "b", "c"];
+    let messages = bodies.map(|body| OutgoingMessage::new("", "q", body));
+    channel.publish_all(messages).wait().check().unwrap();
+    let window = channel.confirm_window(2);
+    for (number, body) in bodies.into_iter().enumerate() {
+        let publish = channel.publish("", "q", body).within(&window);
+        assert_eq!(publish.wait().unwrap(), number as u64);
+    }
+    assert!(window.flush().wait().is_confirmed());
+
+    let body = vec![7; 200_000];
+    let large = channel.publish_reader("", "q", body.len() as u64, &body[..]);
+    large.wait().unwrap().confirmed().unwrap();
+    let pieces = ["a", "b"].map(|piece| Ok::<_, std::io::Error>(piece.into()));
+    channel.publish_stream("", "q", 2, pieces).wait().unwrap().confirmed().unwrap();
+
+    let mut merged = iter(MergedConsumers::new());
+    for name in ["one", "two"] {
+        merged.push(channel.consume(name).consumer_tag(name).wait().unwrap().into());
+    }
+    let mut tags = Vec::new();
+    for _ in 0..6 {
+        let delivery = merged.next_timeout(LONG).item().unwrap().unwrap();
+        tags.push(delivery.consumer_tag().to_string());
+        delivery.ack().unwrap();
+    }
+    assert!(matches!(merged.try_next(), Next::NotYet));
+    tags.sort();
+    assert_eq!(tags, ["one", "one", "one", "two", "two", "two"]);
+    for handle in merged.handles() {
+        handle.cancel().wait().unwrap();
+    }
+    assert_eq!(merged.by_ref().filter(Result::is_err).count(), 2);
+    assert!(merged.next().is_none());
+
+    let consumer = channel.consume("q").wait().unwrap();
+    let handle = consumer.handle();
+    let mut seen = 0;
+    let done = consumer.for_each(OnFailure::DeadLetter, |message| {
+        seen += 1;
+        if seen == 3 {
+            handle.cancel().wait().unwrap();
+        }
+        if message.body == "delivered" && seen != 2 { Ok(()) } else { Err("the second") }
+    });
+    assert_eq!((done.acked, done.dead_lettered), (2, 1));
+    connection.close().unwrap();
+    let seen = server.join().unwrap();
+    assert_eq!((seen.published.len(), seen.acknowledged), (8, 8));
+    assert!(seen.published[6] == body && seen.published[7] == b"ab");
+}
+
+#[test]
+fn a_channel_is_opened_again() {
+    let (connection, channel, server) = play_channel(async |mut peer, number| {
+        peer.consume().await;
+        peer.close_channel(number).await;
+        peer.expect::<amqp091::protocol::channel::CloseOk>().await;
+        let number = peer.open_channel().await;
+        let (_, tag) = peer.consume().await;
+        peer.deliver(number, &tag, 1, b"again");
+        peer.flush().await;
+        peer.until_closed().await;
+    });
+    let mut consumer = channel.consume("q").wait().unwrap();
+    assert_eq!(channel_code(&consumer.next().unwrap().unwrap_err()), 404);
+    let reopened = channel.reopen().consumers(true).wait().unwrap();
+    assert_eq!(reopened.restored, [consumer.consumer_tag().clone()]);
+    assert_eq!(consumer.next().unwrap().unwrap().body, "again");
+    connection.close().unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn a_callback_goes_on_when_its_channel_is_opened_again() {
+    let (connection, channel, server) = play_channel(async |mut peer, number| {
+        peer.consume().await;
+        peer.close_channel(number).await;
+        peer.expect::<amqp091::protocol::channel::CloseOk>().await;
+        let number = peer.open_channel().await;
+        let (_, tag) = peer.consume().await;
+        peer.deliver(number, &tag, 1, b"again");
+        peer.flush().await;
+        peer.until_closed().await;
+    });
+    let (tell, told) = mpsc::channel();
+    connection.on_delivery(channel.consume("q").wait().unwrap(), move |delivery| {
+        tell.send(delivery.body.clone()).unwrap();
+        delivery.ack()
+    });
+    assert_eq!(channel_code(&connection.drain_events(Some(LONG)).unwrap_err()), 404);
+    channel.reopen().consumers(true).wait().unwrap();
+    assert!(connection.drain_events(Some(LONG)).unwrap());
+    assert_eq!(told.recv().unwrap(), "again");
+    connection.close().unwrap();
+    server.join().unwrap();
+}
+
+/// Its time is its own, not that of a runtime, which there is none of here.
+#[test]
+fn a_call_without_a_reply_ends() {
+    let (connection, channel, server) = play_channel(async |mut peer, _| {
+        peer.consume().await;
+        peer.until_closed().await;
+    });
+    let client = RpcClient::with_channel(&channel).unwrap();
+    let error = client.call("", "server", "1").timeout(SHORT).wait().unwrap_err();
+    assert!(matches!(error, RpcError::Timeout { after: SHORT, sent: true }), "{error}");
+    assert!(client.call("", "server", "2").wait_timeout(SHORT).is_none());
+    let client = client.timeout(SHORT);
+    let error = client.call("", "server", "3").wait_timeout(LONG).unwrap().unwrap_err();
+    assert!(matches!(error, RpcError::Timeout { .. }), "{error}");
+    assert_eq!(client.in_flight(), 0);
+    connection.close().unwrap();
+    server.join().unwrap();
+}
+
+#[test]
 fn what_went_wrong_is_told() {
     let (connection, channel, server) = play_channel(async |mut peer, number| {
         peer.expect::<queue::Declare>().await;
@@ -168,7 +296,7 @@ fn a_consumer_that_waits_tells_late_from_ended() {
     assert!(matches!(consumer.try_next().unwrap(), Next::NotYet));
     assert!(matches!(consumer.next_timeout(SHORT).unwrap(), Next::NotYet));
     go_on.send(()).unwrap();
-    let delivery = consumer.next_timeout(LONG).unwrap().delivery().unwrap();
+    let delivery = consumer.next_timeout(LONG).unwrap().item().unwrap();
     assert_eq!(delivery.body, "one");
     assert_eq!(consumer.next().unwrap().unwrap().body, "two");
     let error = consumer.next_timeout(LONG).unwrap_err();
@@ -542,4 +670,63 @@ fn handles_cross_threads() {
     check_shared::<Channel>();
     check::<Consumer>();
     check::<Confirm>();
+}
+
+/// Whatever the async face awaits has its way here: each `async fn` of a handle a method of the same
+/// name, and each builder and future `Wait`.
+#[test]
+fn nothing_is_missing() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let sources = sources(root);
+    let (blocking, others): (Vec<_>, Vec<_>) =
+        sources.iter().partition(|(path, _)| path.starts_with(root.join("blocking")));
+    let here: String = blocking.iter().map(|(_, text)| text.as_str()).collect();
+    let names = |before: &str| -> BTreeSet<&str> {
+        let lines = others.iter().flat_map(|(_, text)| text.lines());
+        let is_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+        lines
+            .filter_map(|line| {
+                line.split_once(before)?.1.split(|letter| !is_of_name(letter)).next()
+            })
+            .collect()
+    };
+    let functions = names("pub async fn ");
+    assert!(functions.contains("connect_over") && functions.contains("close"));
+    for name in functions {
+        assert!(here.contains(&format!("fn {name}")), "blocking has no {name}()");
+    }
+    let public = &others.iter().find(|(path, _)| *path == root.join("lib.rs")).unwrap().1;
+    let types: Vec<_> = names("Future for ")
+        .into_iter()
+        // What a handler becomes is awaited by `ForEachConcurrent`.
+        .filter(|name| public.contains(&format!(" {name}")) && *name != "Serving")
+        .collect();
+    assert!(types.contains(&"Cancel") && types.contains(&"PublishAll"), "{types:?}");
+    for name in types {
+        let waits = here.lines().filter_map(|line| match line.split_once(" => ") {
+            Some((waited, _)) => Some(waited),
+            None => line.split_once("Wait for ").map(|(_, waited)| waited),
+        });
+        let is_there = waits.flat_map(words).any(|word| word == name);
+        assert!(is_there, "{name} is missing in blocking/wait.rs");
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+}
+
+/// The source files of a folder.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else {
+            let text = fs::read_to_string(&path).unwrap();
+            files.push((path, text));
+        }
+    }
+    files
 }
