@@ -16,6 +16,7 @@ use crate::counters::Counters;
 use crate::dial::{Attempts, Endpoint, Peer, Target};
 use crate::driver::Driver;
 use crate::error::{CloseReason, ConnectError, Error};
+use crate::events::ConnectionEvents;
 use crate::options::ConnectOptions;
 use crate::publish::argument;
 use crate::shared::{ChannelHandle, ConnectionHandle, Shared, now};
@@ -214,6 +215,32 @@ impl Connection {
     /// memory or disk. Publishing waits meanwhile; all else goes on.
     pub fn blocked(&self) -> Option<ShortStr> {
         self.handle.shared.with(|core| core.blocked().cloned())
+    }
+
+    /// What happens to the connection from now on, as a stream that begins with
+    /// [`Connected`](crate::ConnectionEvent::Connected), and with
+    /// [`Blocked`](crate::ConnectionEvent::Blocked) if it is, and ends behind
+    /// [`Closed`](crate::ConnectionEvent::Closed). There may be several; each gets every event, unless
+    /// it is read so slowly that more than 64 wait.
+    ///
+    /// ```no_run
+    /// use amqp091_client::ConnectionEvent;
+    ///
+    /// # fn example(connection: &amqp091_client::Connection) {
+    /// let mut events = connection.events();
+    /// tokio::spawn(async move {
+    ///     while let Some(event) = events.next().await {
+    ///         match event {
+    ///             ConnectionEvent::Blocked { reason } => eprintln!("blocked: {reason:?}"),
+    ///             ConnectionEvent::Closed { reason } => eprintln!("closed: {reason}"),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// });
+    /// # }
+    /// ```
+    pub fn events(&self) -> ConnectionEvents {
+        ConnectionEvents::new(&self.handle.shared)
     }
 
     /// Replaces the credentials of this connection (`connection.update-secret`, RabbitMQ), for tokens

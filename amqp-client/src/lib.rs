@@ -90,6 +90,7 @@
 //! | [`Consumer`] | cancels it; messages not handed out go back to the queue |
 //! | [`Delivery`] unsettled | nothing is sent: the server keeps it for this channel |
 //! | [`Confirm`] | nothing: the message is published all the same |
+//! | [`ConnectionEvents`] | nothing: it is no handle of the connection |
 //! | a builder before its await | nothing was sent |
 //!
 //! A channel's number and a consumer's tag are free again when the server has answered.
@@ -109,6 +110,7 @@ mod delivery;
 mod dial;
 mod driver;
 mod error;
+mod events;
 mod exception;
 mod exchange;
 #[cfg(test)]
@@ -157,6 +159,7 @@ pub use crate::dial::Peer;
 pub use crate::error::{
     CloseReason, ConnectError, Error, FailedAttempt, Initiator, ServerClose, Stage, Violation,
 };
+pub use crate::events::{ConnectionEvent, ConnectionEvents};
 pub use crate::exception::Exception;
 pub use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
 pub use crate::hosts::{Host, HostOrder, HostRound, OrderHosts};

@@ -29,6 +29,8 @@ mod connecting;
 mod consuming;
 #[path = "scripted/ends.rs"]
 mod ends;
+#[path = "scripted/events.rs"]
+mod events;
 #[path = "scripted/handling.rs"]
 mod handling;
 #[path = "scripted/heartbeats.rs"]

@@ -106,6 +106,10 @@ impl Core {
     pub(crate) fn finish_close(&mut self) {
         self.output.clear();
         self.fail_all();
+        if !matches!(self.phase, Phase::Closed) {
+            let closed = self.closed_event();
+            self.tell(closed);
+        }
         self.phase = Phase::Closed;
         self.attention = true;
         self.close_waiters.wake_all(&mut self.wakes);

@@ -16,6 +16,7 @@ use super::consumers::{End, Incoming};
 use super::handshake::{Progress, server_close};
 use super::{ChannelKey, Core, Phase};
 use crate::error::{CloseReason, Error, Violation};
+use crate::events::ConnectionEvent;
 use crate::publish::Returned;
 
 /// Octets before a frame's payload.
@@ -143,12 +144,16 @@ impl Core {
                 self.finish_close();
             }
             ToClient::ConnectionBlocked(connection::Blocked { reason }) => {
-                let since = self.blocked.take().map_or(now, |(since, _)| since);
-                self.blocked = Some((since, reason));
+                let (since, known) = self.blocked.take().unzip();
+                if known.as_ref() != Some(&reason) {
+                    self.tell(ConnectionEvent::Blocked { reason: reason.clone() });
+                }
+                self.blocked = Some((since.unwrap_or(now), reason));
             }
             ToClient::ConnectionUnblocked(_) => {
                 if let Some((since, _)) = self.blocked.take() {
                     self.stall.restart(now);
+                    self.tell(ConnectionEvent::Unblocked);
                     let pause = now.saturating_duration_since(since);
                     self.traffic.blocked += pause;
                     for &key in &self.confirming {

@@ -24,6 +24,7 @@ mod confirms;
 mod consume;
 mod consumers;
 mod counting;
+mod events;
 mod handshake;
 mod heartbeat;
 mod inbound;
@@ -61,6 +62,7 @@ pub(crate) use self::census::Census;
 pub(crate) use self::channels::ChannelKey;
 pub(crate) use self::confirms::ConfirmKey;
 pub(crate) use self::consumers::{ConsumerKey, End, Incoming, is_of_stream};
+pub(crate) use self::events::EventReader;
 pub(crate) use self::output::Transmit;
 pub(crate) use self::publish::{
     Counted, Message, Outgoing, PublishWait, Published, Terms, Watch, address, encode_message,
@@ -75,6 +77,7 @@ use self::channels::{Channel, Channels, Due, Then};
 use self::confirms::Audience;
 use self::consumers::Consumers;
 use self::counting::Traffic;
+use self::events::EventLog;
 use self::handshake::{Handshake, Tuned};
 use self::heartbeat::Heartbeat;
 use self::output::{Item, Output, check_frame};
@@ -119,6 +122,7 @@ pub(crate) struct Core {
     blocked: Option<(Instant, ShortStr)>,
     /// What the socket doesn't take.
     stall: Stall,
+    events: EventLog,
     /// Publishers that wait for room, or for the server to lift a block.
     publishers: Waiters,
     /// Of publishers that wait only so long.
@@ -181,6 +185,7 @@ impl Core {
             heartbeat: Heartbeat::off(now),
             blocked: None,
             stall: Stall::default(),
+            events: EventLog::default(),
             publishers: Waiters::default(),
             timers: Timers::default(),
             tallies: Tallies::default(),

@@ -18,6 +18,7 @@ mod confirms;
 mod consumers;
 mod content;
 mod counting;
+mod events;
 mod flow;
 mod fuzz;
 mod handshake;
