@@ -44,6 +44,8 @@ fn main() {
         bench.report("publish 16 B, window of 1000 confirms", 500_000, publish_window);
         bench.report("publisher 16 B, unconfirmed", 500_000, publisher_unconfirmed);
         bench.report("publisher 16 B, window of 1000 confirms", 500_000, publisher_window);
+        bench.report("publisher 16 B, confirm window of 1000", 500_000, confirm_window);
+        bench.report("publisher 16 B, one batch", 500_000, publisher_all);
         bench.report("consume 16 B, no ack", 500_000, consume_no_ack);
         bench.report("consume 16 B, ack each", 500_000, consume_ack_each);
         bench.report("consume 16 B, ack each, coalesced by 100", 500_000, consume_coalesced);
@@ -160,6 +162,20 @@ async fn publisher_window(channel: Channel, messages: usize) {
     for confirm in window {
         confirm.confirmed().await.unwrap();
     }
+}
+
+async fn confirm_window(channel: Channel, messages: usize) {
+    let publisher = channel.publisher("", "queue").build().unwrap();
+    let window = channel.confirm_window(1000);
+    for _ in 0..messages {
+        publisher.publish(&[b'x'; SMALL]).within(&window).await.unwrap();
+    }
+    window.flush().await.check().unwrap();
+}
+
+async fn publisher_all(channel: Channel, messages: usize) {
+    let publisher = channel.publisher("", "queue").build().unwrap();
+    publisher.publish_all((0..messages).map(|_| &[b'x'; SMALL])).await.check().unwrap();
 }
 
 async fn consume(channel: Channel, messages: usize, size: usize, ack_every: usize) {

@@ -36,6 +36,7 @@ mod streamed;
 mod terms;
 mod topology;
 mod waits;
+mod window_model;
 mod windows;
 
 use std::collections::VecDeque;
