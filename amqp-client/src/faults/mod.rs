@@ -17,6 +17,8 @@ mod drops;
 mod link;
 mod oracle;
 mod program;
+mod random;
+mod server;
 mod session;
 mod world;
 

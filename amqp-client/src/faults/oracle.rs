@@ -24,12 +24,19 @@ enum Wanted {
     Declare,
     Bind,
     Qos,
+    /// That of a consume, which goes on behind it.
+    Prefetch,
     Recover,
     TxSelect,
     TxCommit,
-    Consume { tag: u8, no_ack: bool },
+    Consume {
+        tag: u8,
+        no_ack: bool,
+    },
     Cancel(u8),
-    Get { no_ack: bool },
+    Get {
+        no_ack: bool,
+    },
     Close,
 }
 
@@ -45,7 +52,7 @@ impl Wanted {
                 (Self::Open(_), ToClient::ChannelOpenOk(_))
                     | (Self::Declare, ToClient::QueueDeclareOk(_))
                     | (Self::Bind, ToClient::QueueBindOk(_))
-                    | (Self::Qos, ToClient::BasicQosOk(_))
+                    | (Self::Qos | Self::Prefetch, ToClient::BasicQosOk(_))
                     | (Self::Recover, ToClient::BasicRecoverOk(_))
                     | (Self::TxSelect, ToClient::TxSelectOk(_))
                     | (Self::TxCommit, ToClient::TxCommitOk(_))
@@ -60,7 +67,7 @@ impl Wanted {
             Self::Open(_) => "channel.open",
             Self::Declare => "queue.declare",
             Self::Bind => "queue.bind",
-            Self::Qos => "basic.qos",
+            Self::Qos | Self::Prefetch => "basic.qos",
             Self::Recover => "basic.recover",
             Self::TxSelect => "tx.select",
             Self::TxCommit => "tx.commit",
@@ -229,7 +236,11 @@ impl Oracle {
     /// Hands a message to a task, or, if that is gone, back to its queue.
     fn hand(&mut self, label: Label, number: u16, tag: u64, no_ack: bool, text: String) {
         if self.done[label] {
-            self.requeued.extend((!no_ack).then_some((number, tag)));
+            // What is being closed is emptied by the server.
+            let is_closing = self.channels[self.numbers[&number]].closing.is_some();
+            if !no_ack && !is_closing && self.phase == Phase::Open {
+                self.requeued.push((number, tag));
+            }
             return;
         }
         if !no_ack {
@@ -379,7 +390,7 @@ impl Oracle {
             }
             Op::Consume { tag, prefetch, no_ack, .. } => {
                 if prefetch {
-                    channel.due.push_back((label, Wanted::Qos));
+                    channel.due.push_back((label, Wanted::Prefetch));
                 }
                 channel.due.push_back((label, Wanted::Consume { tag, no_ack }));
             }

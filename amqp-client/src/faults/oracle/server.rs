@@ -130,9 +130,7 @@ impl Oracle {
                 }
                 self.tell(label, "ok");
             }
-            // Of a consume, which goes on.
-            (Wanted::Qos, _) if matches!(channel.due.front(), Some((next, _)) if *next == label) => {
-            }
+            (Wanted::Prefetch, _) => {}
             (Wanted::Cancel(tag), _) => {
                 if let Some((consumer, _)) = channel.consumers.remove(&tag) {
                     self.finish(consumer, "end");
