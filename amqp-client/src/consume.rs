@@ -125,9 +125,9 @@ impl<'a> Consume<'a> {
     /// other. If the connection is lost, messages whose acknowledgements were waiting come again.
     ///
     /// It holds for all that is delivered on this channel, and until it closes: ask for it before the
-    /// channel's first delivery. Of what came before, nobody keeps account; until that is settled by an
-    /// `ack_multiple` or recovered, acknowledgements are sent together but one by one. In a transaction
-    /// none wait. With a [`prefetch`](Self::prefetch), let `max` be no more than half of it.
+    /// channel's first delivery. If one of before isn't settled yet then, acknowledgements are sent
+    /// together but one by one, until all of before is settled by an `ack_multiple` or recovered. In a
+    /// transaction none wait. With a [`prefetch`](Self::prefetch), let `max` be no more than half of it.
     pub fn coalesce_acks(mut self, max: usize, delay: Duration) -> Self {
         self.coalesce = Some((max, delay));
         self

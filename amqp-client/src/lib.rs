@@ -87,10 +87,13 @@
 //! |---|---|
 //! | [`Connection`], the last handle of any kind | closes the connection without waiting |
 //! | [`Channel`], the last of its handles | closes the channel without waiting |
-//! | [`Consumer`] | cancels it; messages not handed out go back to the queue |
+//! | [`Consumer`], [`MergedConsumers`] | cancels it; messages not handed out go back to the queue |
+//! | [`ForEachConcurrent`] | cancels its consumer; messages being handled go back to the queue too |
 //! | [`Delivery`] unsettled | nothing is sent: the server keeps it for this channel |
 //! | [`Confirm`] | nothing: the message is published all the same |
 //! | [`ConnectionEvents`] | nothing: it is no handle of the connection |
+//! | [`RpcClient`], the last of its clones | closes its channel without waiting |
+//! | [`RpcCall`] while it waits | its reply is dropped when it comes |
 //! | a builder before its await | nothing was sent |
 //!
 //! A channel's number and a consumer's tag are free again when the server has answered.

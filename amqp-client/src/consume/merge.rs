@@ -40,7 +40,8 @@ use crate::delivery::Delivery;
 /// # Ok(()) }
 /// ```
 ///
-/// Dropping it drops the consumers.
+/// A consumer that has ended is dropped, so [`Channel::reopen`](crate::Channel::reopen) doesn't restore
+/// it: start it again and [`push`](Self::push) it. Dropping this drops the consumers.
 #[derive(Default)]
 #[must_use = "consumers that are dropped are cancelled"]
 pub struct MergedConsumers {

@@ -171,8 +171,8 @@ impl Core {
         if channel.tx.is_some() || channel.check_open().is_err() {
             return;
         }
-        let last_tag = channel.last_tag;
-        let acks = channel.acks.get_or_insert_with(|| Box::new(Acks::new(last_tag)));
+        let floor = if channel.unsettled.count() == 0 { 0 } else { channel.last_tag };
+        let acks = channel.acks.get_or_insert_with(|| Box::new(Acks::new(floor)));
         (acks.max, acks.delay) = (max, delay);
     }
 

@@ -149,6 +149,22 @@ fn what_came_before_it_was_asked_for_is_not_settled_along() {
 }
 
 #[test]
+fn what_was_settled_before_it_was_asked_for_is_in_nobodys_way() {
+    let mut script = Script::open();
+    let channel = script.channel();
+    script.consume(channel, 1, "c", false);
+    script.deliver(1, "c", 1, b"x");
+    ack(&mut script, channel, 1);
+    script.sent();
+    script.core.coalesce_acks(channel, 100, DELAY);
+    (2..=3).for_each(|delivery_tag| script.deliver(1, "c", delivery_tag, b"x"));
+    ack(&mut script, channel, 2);
+    ack(&mut script, channel, 3);
+    script.core.flush_acks(channel);
+    assert_eq!(script.sent(), [acked(3, true)]);
+}
+
+#[test]
 fn a_closed_channel_forgets_what_waits() {
     let (mut script, channel, _) = delivered(100, 2);
     ack(&mut script, channel, 1);

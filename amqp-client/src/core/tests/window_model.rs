@@ -15,12 +15,20 @@ enum Step {
     /// A task wants to publish within the window.
     Ask,
     /// A task that waits for room gives up.
-    GiveUp { choice: usize },
+    GiveUp {
+        choice: usize,
+    },
     /// Tasks that were woken look.
     Look,
     /// Somebody else publishes.
-    Other { watched: bool },
-    Settle { choice: usize, multiple: bool, ack: bool },
+    Other {
+        watched: bool,
+    },
+    Settle {
+        choice: usize,
+        multiple: bool,
+        ack: bool,
+    },
     Overdue,
     Take,
 }
@@ -65,7 +73,15 @@ impl Model {
         script.ack(1, 1, false);
         let tally = script.core.open_tally(LIMIT);
         let (messages, waiting) = (vec![(None, true)], Vec::new());
-        Self { script, channel, tally, messages, next: 0, outcome: BatchOutcome::default(), waiting }
+        Self {
+            script,
+            channel,
+            tally,
+            messages,
+            next: 0,
+            outcome: BatchOutcome::default(),
+            waiting,
+        }
     }
 
     fn outstanding(&self) -> usize {
