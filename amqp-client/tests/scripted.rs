@@ -41,6 +41,8 @@ mod hosts;
 mod methods;
 #[path = "scripted/peer.rs"]
 mod peer;
+#[path = "scripted/peers_defects.rs"]
+mod peers_defects;
 #[path = "scripted/publishing.rs"]
 mod publishing;
 #[path = "scripted/robot.rs"]
