@@ -68,7 +68,7 @@ async fn merged_consumers_go_on_when_the_queue_of_one_is_deleted() {
             delivery.ack().unwrap();
             handled += 1;
         }
-        for handle in merged.handles().collect::<Vec<_>>() {
+        for handle in merged.handles() {
             handle.cancel().await.unwrap();
         }
         let mut ends = 0;

@@ -370,3 +370,57 @@ async fn basic_return() {
     })
     .await;
 }
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn returned_messages() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let mut returns = channel.returns();
+        channel.tx_select().await.unwrap();
+        let publish = channel.publish_unconfirmed("", unique("nobody"), "m").mandatory(true);
+        publish.await.unwrap();
+        channel.tx_commit().await.unwrap();
+        assert_eq!(returns.next().await.unwrap().body, "m");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn auto_decode() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = &*queue(&channel).await;
+        let properties = Properties {
+            content_encoding: Some(ShortStr::from_static("latin-1")),
+            ..Properties::default()
+        };
+        let publish = channel.publish("", queue, &b"caf\xe9"[..]).properties(&properties);
+        publish.await.unwrap().confirmed().await.unwrap();
+        assert_eq!(get(&channel, queue).await.text().unwrap(), "café");
+        // Without a content-encoding, as octets or as UTF-8.
+        channel.publish("", queue, "café").await.unwrap().confirmed().await.unwrap();
+        let delivery = get(&channel, queue).await;
+        assert_eq!((&*delivery.text().unwrap(), &*delivery.body), ("café", "café".as_bytes()));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn revived() {
+    within(async {
+        let (_connection, channel) = open().await;
+        let queue = &*queue(&channel).await;
+        let mut consumer = channel.consume(queue).await.unwrap();
+        let passive = channel.queue_declare(unique("missing")).passive(true);
+        assert_eq!(server_error(&passive.await.unwrap_err()).0, 404);
+        channel.check_open().unwrap_err();
+        assert!(consumer.next().await.unwrap().is_err());
+        channel.reopen().modes(true).consumers(true).await.unwrap();
+        channel.publish("", queue, "again").await.unwrap().confirmed().await.unwrap();
+        assert_eq!(consumer.next().await.unwrap().unwrap().body, "again");
+    })
+    .await;
+}

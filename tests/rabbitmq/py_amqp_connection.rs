@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use amqp091_client::blocking::{self, Wait};
 use amqp091_client::{
-    ConnectOptions, Connection, Error, FieldTable, Mechanism, Properties, ShortStr, Value,
+    ConnectError, ConnectOptions, Connection, ConnectionEvent, Error, Exception, FieldTable,
+    Keepalive, Mechanism, Properties, ShortStr, Stage, Value,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::broker::{connect, ctl_output, eventually, open, options, queue, unique, within};
 
@@ -168,4 +170,181 @@ async fn message_properties_and_delivery_info() {
         delivery.ack().unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn several_hosts() {
+    within(async {
+        // A port that nobody listens on any more.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = listener.local_addr().unwrap().port();
+        drop(listener);
+        let url = std::env::var("AMQP091_TEST_URL").unwrap();
+        let (login, rest) = url.split_once('@').unwrap();
+        let options =
+            ConnectOptions::from_uri(&format!("{login}@127.0.0.1:{gone},{rest}")).unwrap();
+        let connection = Connection::connect(&options).await.unwrap();
+        let peer = connection.peer().unwrap();
+        assert!(rest.starts_with(&peer.address.to_string()), "{peer:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn connect_read_and_write_timeout() {
+    within(async {
+        let minute = Duration::from_secs(60);
+        let options = options().connect_timeout(minute).rpc_timeout(minute).write_timeout(minute);
+        works(&options.blocked_timeout(minute)).await;
+
+        // It takes the connection, and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let timeout = Duration::from_millis(50);
+        let options = ConnectOptions::default().host("127.0.0.1").port(port);
+        let error = Connection::connect(&options.connect_timeout(timeout)).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Connect(ConnectError::Timeout { stage: Stage::Start, .. })),
+            "{error}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn socket_settings() {
+    within(async {
+        let keepalive = Keepalive::new(Duration::from_secs(30));
+        let options = options().tcp_nodelay(true).keepalive(keepalive);
+        let options = options.tcp_user_timeout(Duration::from_secs(20));
+        works(&options.local_address("127.0.0.1".parse::<std::net::IpAddr>().unwrap())).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn on_open_and_closed() {
+    within(async {
+        let connection = connect().await;
+        let mut events = connection.events();
+        assert!(matches!(events.next().await, Some(ConnectionEvent::Connected)));
+        connection.close().await.unwrap();
+        assert!(matches!(events.next().await, Some(ConnectionEvent::Closed { .. })));
+        assert!(events.next().await.is_none());
+    })
+    .await;
+}
+
+/// Tells one connection's own process in the broker that memory is short, or no longer; an alarm would stop
+/// the publishers of all other tests as well.
+async fn conserve_memory(connection_name: &str, conserve: bool) {
+    let tell = format!(
+        "[rabbit_reader:conserve_resources(P, memory, {{ok, {conserve}, node()}}) || \
+         [{{pid, P}}, {{client_properties, C}}] <- \
+         rabbit_networking:connection_info_all([pid, client_properties]), \
+         lists:member({{<<\"connection_name\">>, longstr, <<\"{connection_name}\">>}}, C)]."
+    );
+    let told = ctl_output(&["-q", "eval", &tell]).await;
+    assert_eq!(told.trim(), "[ok]");
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn on_blocked_and_unblocked() {
+    within(async {
+        let name = unique("blocked");
+        let connection = Connection::connect(&options().connection_name(&*name)).await.unwrap();
+        let mut events = connection.events();
+        assert!(matches!(events.next().await, Some(ConnectionEvent::Connected)));
+        let channel = connection.channel().await.unwrap();
+        let queue = &*queue(&channel).await;
+        conserve_memory(&name, true).await;
+        // RabbitMQ blocks those who publish, when they do.
+        let unconfirmed = channel.publish("", queue, "m").await.unwrap();
+        let Some(ConnectionEvent::Blocked { reason }) = events.next().await else {
+            panic!("it should be blocked")
+        };
+        assert_eq!(reason, "low on memory");
+        assert_eq!(connection.blocked(), Some(reason));
+        conserve_memory(&name, false).await;
+        assert!(matches!(events.next().await, Some(ConnectionEvent::Unblocked)));
+        unconfirmed.confirmed().await.unwrap();
+        assert!(connection.blocked().is_none());
+        assert!(!connection.counters().blocked.is_zero());
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn bytes_sent_and_received() {
+    within(async {
+        let (connection, channel) = open().await;
+        let queue = &*queue(&channel).await;
+        let before = connection.counters();
+        for _ in 0..10 {
+            let confirm = channel.publish("", queue, vec![0; 1000]).await.unwrap();
+            confirm.confirmed().await.unwrap();
+        }
+        let got = channel.get(queue).no_ack(true).await.unwrap().unwrap();
+        assert_eq!(got.delivery.body.len(), 1000);
+        let after = connection.counters();
+        assert_eq!((after.published - before.published, after.confirmed), (10, 10));
+        assert!(after.octets_out - before.octets_out > 10_000);
+        assert!(after.octets_in - before.octets_in > 1000);
+        assert_eq!(channel.counters().delivered, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn connection_errors_and_channel_errors() {
+    within(async {
+        let (connection, channel) = open().await;
+        let passive = channel.queue_declare(unique("missing")).passive(true);
+        let error = passive.await.unwrap_err();
+        assert!(matches!(error, Error::ChannelClosed { .. }));
+        assert_eq!(error.exception(), Some(Exception::NotFound));
+        assert!(!error.is_recoverable());
+
+        let exclusive = &*unique("exclusive");
+        let channel = connection.channel().await.unwrap();
+        channel.queue_declare(exclusive).exclusive(true).await.unwrap();
+        let (_other, channel) = open().await;
+        let error = channel.queue_purge(exclusive).await.unwrap_err();
+        assert_eq!(error.exception(), Some(Exception::ResourceLocked));
+        assert!(error.is_recoverable());
+
+        let (_connection, channel) = open().await;
+        let error = channel.flow(false).await.unwrap_err();
+        assert!(matches!(error, Error::ConnectionClosed(_)));
+        assert_eq!(error.exception(), Some(Exception::NotImplemented));
+    })
+    .await;
+}
+
+#[test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+fn drain_events() {
+    let connection = blocking::Connection::connect(&options()).unwrap();
+    let channel = connection.channel().unwrap();
+    let queue = channel.queue_declare("").exclusive(true).wait().unwrap().queue;
+    let (tell, told) = std::sync::mpsc::channel();
+    connection.on_delivery(channel.consume(&queue).wait().unwrap(), move |delivery| {
+        tell.send(delivery.body.clone()).unwrap();
+        delivery.ack()
+    });
+    for body in ["one", "two"] {
+        channel.publish("", &queue, body).wait().unwrap().confirmed().unwrap();
+        assert!(connection.drain_events(Some(Duration::from_secs(60))).unwrap());
+        assert_eq!(told.try_recv().unwrap(), body);
+    }
+    // Nothing more: the time is up.
+    assert!(!connection.drain_events(Some(Duration::ZERO)).unwrap());
+    connection.close().unwrap();
 }

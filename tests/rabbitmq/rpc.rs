@@ -18,7 +18,7 @@ async fn serve(queue: String) -> Connection {
     let requests = channel.consume(&queue).prefetch(200).await.unwrap();
     tokio::spawn(requests.serve(100, OnFailure::DeadLetter, |request| async move {
         let number: u64 = request.text().unwrap().parse().map_err(|_| "no number")?;
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             tokio::time::sleep(Duration::from_millis(number % 7)).await;
         }
         let kind = ShortStr::from_static("double");
