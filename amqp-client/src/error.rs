@@ -70,8 +70,8 @@ pub enum Error {
         /// How long was waited.
         after: Duration,
     },
-    /// As many messages of a window have failed as it lets be outstanding; nothing was sent. Take what
-    /// became of them to go on.
+    /// As many messages of a window have failed as it lets be outstanding, or 10,000 of a batch; nothing
+    /// was sent. Take what became of those of the window to go on.
     #[error("{failed} messages of the window have failed: look at them before publishing more")]
     WindowFailed {
         /// How many.

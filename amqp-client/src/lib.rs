@@ -35,6 +35,18 @@
 //!
 //! [`blocking`] has the same client for programs of plain threads.
 //!
+//! # Publishing much
+//!
+//! | what | how |
+//! |---|---|
+//! | many messages of one kind | [`Channel::publisher`] encodes once what they have in common |
+//! | many messages, and which of them failed | [`Channel::publish_all`], [`Publisher::publish_all`] |
+//! | a stream of messages, so many unconfirmed at a time | [`Channel::confirm_window`] and `within` |
+//! | a message that may take only so long | `publish_timeout`, `confirm_timeout` |
+//! | a large body | [`Bytes`](amqp091::bytes::Bytes), or several of them: written from where they lie |
+//! | a body larger than memory | [`Channel::publish_reader`], [`Channel::publish_stream`] |
+//! | returned messages of transactions, or that nobody waits for | [`Channel::returns`] |
+//!
 //! # TLS
 //!
 //! `amqps://`, or [`ConnectOptions::tls`] with a CA, a client certificate or a name of your own, speaks
@@ -90,10 +102,11 @@
 //! | [`Consumer`], [`MergedConsumers`] | cancels it; messages not handed out go back to the queue |
 //! | [`ForEachConcurrent`] | cancels its consumer; messages being handled go back to the queue too |
 //! | [`Delivery`] unsettled | nothing is sent: the server keeps it for this channel |
-//! | [`Confirm`] | nothing: the message is published all the same |
 //! | [`ConnectionEvents`] | nothing: it is no handle of the connection |
 //! | [`RpcClient`], the last of its clones | closes its channel without waiting |
 //! | [`RpcCall`] while it waits | its reply is dropped when it comes |
+//! | [`Confirm`], [`ConfirmWindow`], a batch on its way | nothing: what was published is |
+//! | [`PublishingFrom`], half-way through a body | closes the channel; the message isn't published |
 //! | a builder before its await | nothing was sent |
 //!
 //! A channel's number and a consumer's tag are free again when the server has answered.

@@ -331,9 +331,10 @@ impl Core {
         published
     }
 
-    /// A tally of which so many messages may be outstanding.
-    pub(crate) fn open_tally(&mut self, limit: usize) -> TallyKey {
-        self.tallies.open(limit)
+    /// A tally of which `limit` messages may be outstanding, and that takes no more when `failures` have
+    /// failed.
+    pub(crate) fn open_tally(&mut self, limit: usize, failures: usize) -> TallyKey {
+        self.tallies.open(limit, failures)
     }
 
     /// Gives up a tally: what is outstanding goes on.

@@ -38,6 +38,8 @@ struct Waiting {
 #[derive(Debug)]
 struct Tally {
     limit: usize,
+    /// So many failures are kept; with that many, nothing more is published.
+    failures: usize,
     outstanding: usize,
     outcome: BatchOutcome,
     /// The number of the next message.
@@ -57,7 +59,7 @@ impl Tally {
         if self.queue.is_empty() {
             return;
         }
-        let is_stopped = self.outcome.failed.len() >= self.limit;
+        let is_stopped = self.outcome.failed.len() >= self.failures;
         for waiting in self.queue.values_mut() {
             // Whoever waits for room that failures take is told so.
             if self.outstanding + self.granted >= self.limit && !is_stopped {
@@ -79,10 +81,12 @@ pub(crate) struct Tallies {
 }
 
 impl Tallies {
-    /// A tally of which `limit` messages may be outstanding, one at least.
-    pub(crate) fn open(&mut self, limit: usize) -> TallyKey {
+    /// A tally of which `limit` messages may be outstanding, one at least, and that takes no more when
+    /// `failures` have failed.
+    pub(crate) fn open(&mut self, limit: usize, failures: usize) -> TallyKey {
         let tally = Some(Box::new(Tally {
             limit: limit.max(1),
+            failures: failures.max(1),
             outstanding: 0,
             outcome: BatchOutcome::default(),
             next: 0,
@@ -132,7 +136,7 @@ impl Tallies {
     ///
     /// # Errors
     ///
-    /// [`Error::WindowFailed`] when as many messages have failed as may be outstanding.
+    /// [`Error::WindowFailed`] when so many messages have failed that no more of them are kept.
     pub(crate) fn poll_room(
         &mut self,
         key: TallyKey,
@@ -141,7 +145,7 @@ impl Tallies {
     ) -> Poll<Result<(), Error>> {
         let Some(tally) = self.get_mut(key) else { return Poll::Ready(Ok(())) };
         let failed = tally.outcome.failed.len();
-        if failed >= tally.limit {
+        if failed >= tally.failures {
             return Poll::Ready(Err(Error::WindowFailed { failed }));
         }
         let has_room = tally.queue.is_empty() && tally.outstanding < tally.limit;

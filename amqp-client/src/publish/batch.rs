@@ -25,6 +25,9 @@ use crate::shared::{ChannelHandle, now};
 /// nothing faster.
 const WINDOW: usize = 4096;
 
+/// When so many messages of a batch have failed, it stops.
+const FAILURES: usize = 10_000;
+
 /// Messages that are queued at a time.
 const CHUNK: usize = 32;
 
@@ -201,8 +204,9 @@ impl Outgoing for Entry<'_> {
 
 /// A batch about to be published: await it, after setting what is to be set.
 ///
-/// It resolves when every message has its outcome. Bodies are taken from the iterator as room for them
-/// comes. Dropped before, what was queued is sent, and nobody learns what becomes of it; the rest isn't.
+/// It resolves when every message has its outcome. Messages are taken from the iterator as room for them
+/// comes. It stops early at one that can't be sent, when the channel closes, and when 10,000 messages have
+/// failed ([`Error::WindowFailed`]): [`BatchOutcome::stopped`] tells. Dropped before, what was queued is sent, and nobody learns what becomes of it; the rest isn't.
 #[must_use = "messages are published when this is awaited"]
 pub struct PublishAll<'a, I: Iterator> {
     channel: &'a Arc<ChannelHandle>,
@@ -271,7 +275,7 @@ impl<'a, I: Iterator + Unpin> IntoFuture for PublishAll<'a, I> {
     type IntoFuture = PublishingAll<'a, I>;
 
     fn into_future(self) -> PublishingAll<'a, I> {
-        let tally = self.channel.with(|core| core.open_tally(self.window));
+        let tally = self.channel.with(|core| core.open_tally(self.window, FAILURES));
         PublishingAll {
             channel: self.channel,
             messages: self.messages.fuse(),

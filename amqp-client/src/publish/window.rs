@@ -27,7 +27,7 @@ pub struct ConfirmWindow {
 
 impl ConfirmWindow {
     pub(crate) fn new(channel: &Arc<ChannelHandle>, limit: usize) -> Self {
-        let tally = channel.with(|core| core.open_tally(limit));
+        let tally = channel.with(|core| core.open_tally(limit, limit));
         Self { channel: Arc::clone(channel), tally }
     }
 

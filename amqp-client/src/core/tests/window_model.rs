@@ -71,7 +71,7 @@ impl Model {
         // Confirm mode, so that each message has a tag.
         script.publish(channel, "q", b"x");
         script.ack(1, 1, false);
-        let tally = script.core.open_tally(LIMIT);
+        let tally = script.core.open_tally(LIMIT, LIMIT);
         let (messages, waiting) = (vec![(None, true)], Vec::new());
         Self {
             script,

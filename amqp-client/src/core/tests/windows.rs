@@ -10,7 +10,7 @@ use crate::publish::{BatchOutcome, PublishError};
 fn script(limit: usize) -> (Script, ChannelKey, TallyKey) {
     let mut script = Script::open();
     let channel = script.channel();
-    let tally = script.core.open_tally(limit);
+    let tally = script.core.open_tally(limit, limit);
     (script, channel, tally)
 }
 
@@ -277,10 +277,10 @@ fn a_window_that_is_gone_leaves_no_trace_once_its_messages_are_settled() {
     publish(&mut script, channel, first);
     script.core.release_tally(first);
     // Its place isn't taken while a confirm for it may come.
-    let second = script.core.open_tally(5);
+    let second = script.core.open_tally(5, 5);
     assert_ne!(first, second);
     publish(&mut script, channel, second);
     script.nack(1, 2, true);
     assert_eq!(figures(&settled(&mut script, second).unwrap()), (1, 0, vec![(0, 'N')]));
-    assert_eq!(script.core.open_tally(5), first);
+    assert_eq!(script.core.open_tally(5, 5), first);
 }
