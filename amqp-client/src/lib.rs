@@ -111,8 +111,9 @@
 //!
 //! A channel's number and a consumer's tag are free again when the server has answered.
 //!
-//! A channel's handles are its clones, consumers and their handles, deliveries and confirms; each also
-//! keeps the connection. Dropping never blocks, spawns or panics, in a runtime or outside.
+//! A channel's handles are its clones, publishers, windows, streams of returns, consumers and their
+//! handles, deliveries and confirms; each also keeps the connection. Dropping never blocks, spawns or
+//! panics, in a runtime or outside.
 
 mod arguments;
 pub mod blocking;
