@@ -31,8 +31,10 @@ struct Run {
 
 #[derive(Debug)]
 struct Waiting {
-    /// None: there is room for it, and it was woken.
+    /// None: it was woken.
     waker: Option<Waker>,
+    /// Whether there is room for it.
+    granted: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ struct Tally {
     next_ticket: u64,
     /// How many of the queue were told that there is room: those in front.
     granted: usize,
+    /// No ticket from this on was.
+    next_granted: u64,
     settled: Waiters,
     released: bool,
 }
@@ -60,15 +64,16 @@ impl Tally {
             return;
         }
         let is_stopped = self.outcome.failed.len() >= self.failures;
-        for waiting in self.queue.values_mut() {
-            // Whoever waits for room that failures take is told so.
-            if self.outstanding + self.granted >= self.limit && !is_stopped {
+        for (&ticket, waiting) in self.queue.range_mut(self.next_granted..) {
+            if self.outstanding + self.granted < self.limit {
+                waiting.granted = true;
+                self.granted += 1;
+                self.next_granted = ticket + 1;
+            } else if !is_stopped {
                 break;
             }
-            if let Some(waker) = waiting.waker.take() {
-                self.granted += 1;
-                wakes.push(waker);
-            }
+            // Whoever waits for room that failures take is told so.
+            wakes.extend(waiting.waker.take());
         }
     }
 }
@@ -94,6 +99,7 @@ impl Tallies {
             queue: BTreeMap::new(),
             next_ticket: 0,
             granted: 0,
+            next_granted: 0,
             settled: Waiters::default(),
             released: false,
         }));
@@ -148,11 +154,13 @@ impl Tallies {
         if failed >= tally.failures {
             return Poll::Ready(Err(Error::WindowFailed { failed }));
         }
-        let has_room = tally.queue.is_empty() && tally.outstanding < tally.limit;
+        // Places of those who were told there is room are theirs.
+        let has_room =
+            tally.queue.len() == tally.granted && tally.outstanding + tally.granted < tally.limit;
         match ticket.and_then(|Ticket(ticket)| tally.queue.get_mut(&ticket)) {
-            Some(Waiting { waker: None }) => Poll::Ready(Ok(())),
-            Some(Waiting { waker: Some(waker) }) => {
-                waker.clone_from(cx.waker());
+            Some(Waiting { granted: true, .. }) => Poll::Ready(Ok(())),
+            Some(Waiting { waker, .. }) => {
+                *waker = Some(cx.waker().clone());
                 Poll::Pending
             }
             None if has_room => Poll::Ready(Ok(())),
@@ -160,7 +168,7 @@ impl Tallies {
                 let number = tally.next_ticket;
                 tally.next_ticket += 1;
                 let waker = Some(cx.waker().clone());
-                tally.queue.insert(number, Waiting { waker });
+                tally.queue.insert(number, Waiting { waker, granted: false });
                 *ticket = Some(Ticket(number));
                 Poll::Pending
             }
@@ -170,7 +178,7 @@ impl Tallies {
     /// Whoever had this place in the queue has published, or gives up.
     pub(crate) fn leave_queue(&mut self, key: TallyKey, ticket: Ticket, wakes: &mut Vec<Waker>) {
         let Some(tally) = self.get_mut(key) else { return };
-        if let Some(Waiting { waker: None }) = tally.queue.remove(&ticket.0) {
+        if let Some(Waiting { granted: true, .. }) = tally.queue.remove(&ticket.0) {
             tally.granted -= 1;
         }
         tally.grant(wakes);

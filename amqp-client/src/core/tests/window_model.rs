@@ -180,7 +180,8 @@ impl Model {
         self.script.wake();
         self.script.sent();
         assert_eq!(self.script.core.outstanding(self.tally), self.outstanding());
-        // Where there is room, as many as fit in it were told, and those who asked first.
+        // Where there is room, as many as fit in it were told, those who asked first; and all of them
+        // where failures take it.
         let told = |task: &Task| task.alarm.0.load(Ordering::Relaxed);
         let count = self.waiting.iter().filter(|task| told(task)).count();
         let room = match self.outcome.failed.len() {
