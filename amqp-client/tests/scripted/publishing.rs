@@ -1,12 +1,15 @@
 //! Batches and windows against a peer that confirms when it is told to; deadlines by a paused clock.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use amqp091::protocol::{basic, confirm, connection};
-use amqp091_client::{ConnectOptions, Error, Outcome, OutgoingMessage, PublishError};
+use amqp091::protocol::{ToServer, basic, confirm, connection};
+use amqp091_client::{CloseReason, ConnectOptions, Error, Outcome, OutgoingMessage, PublishError};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout};
 
-use crate::peer::{open_channel, short, with_channel, within};
+use crate::peer::{Received, open_channel, short, with_channel, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -129,6 +132,71 @@ async fn waits_for_a_window_may_be_dropped() {
         assert_eq!(peer.expect_publish().await.2, b"1");
         peer.send(1, &ack(2)).await;
         assert_eq!(window.flush().await.confirmed, 2);
+    })
+    .await;
+}
+
+/// Gives some octets, then nothing for ever or an error.
+struct Faulty {
+    left: usize,
+    fails: bool,
+}
+
+impl AsyncRead for Faulty {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.left == 0 {
+            let broken = Err(std::io::Error::other("the disk is broken"));
+            return if self.fails { Poll::Ready(broken) } else { Poll::Pending };
+        }
+        let len = self.left.min(buffer.remaining());
+        buffer.put_slice(&vec![b'x'; len]);
+        self.left -= len;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_ends_early_ends_its_channel_and_no_other() {
+    within(async {
+        for fails in [true, false] {
+            let (connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+            let other = open_channel(&connection, &mut peer).await;
+            let reader = Faulty { left: 100_000, fails };
+            let publish = channel.publish_reader("", "q", 1_000_000, reader).into_future();
+            match timeout(SECOND, publish).await {
+                Ok(Err(Error::BodySource { read: 100_000, body_size: 1_000_000, .. })) if fails => {
+                }
+                Err(_) if !fails => {}
+                outcome => panic!("{outcome:?}"),
+            }
+            let error = channel.check_open().unwrap_err();
+            assert!(matches!(error.close_reason(), Some(CloseReason::BodyUnfinished)), "{error}");
+            other.publish_unconfirmed("", "q", "goes on").await.unwrap();
+            peer.expect::<confirm::Select>().await;
+            peer.expect::<basic::Publish>().await;
+            assert_eq!(peer.read().await, Some((1, Received::Header { body_size: 1_000_000 })));
+            let mut octets = 0;
+            loop {
+                match peer.read().await {
+                    Some((1, Received::Body(body))) => octets += body.len(),
+                    Some((2, Received::Method(method))) => {
+                        assert!(matches!(method, ToServer::BasicPublish(_)));
+                        break;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(octets <= 100_000);
+            drop(channel);
+            let closing = tokio::join!(connection.close(), peer.until_closed());
+            closing.0.unwrap();
+            let is_first = |(channel, _): &(u16, Received)| *channel == 1;
+            assert!(!closing.1.iter().any(is_first), "{:?}", closing.1);
+        }
     })
     .await;
 }

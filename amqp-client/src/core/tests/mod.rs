@@ -11,6 +11,7 @@
 )]
 
 mod acks;
+mod body_fuzz;
 mod calls;
 mod channels;
 mod close;
