@@ -31,6 +31,8 @@ mod confirms;
 mod connecting;
 #[path = "rabbitmq/consuming.rs"]
 mod consuming;
+#[path = "rabbitmq/credentials.rs"]
+mod credentials;
 #[path = "rabbitmq/errors.rs"]
 mod errors;
 #[path = "rabbitmq/exceptions.rs"]

@@ -13,6 +13,7 @@ use crate::call::{ConnectionCall, PendingCall};
 use crate::channel::Channel;
 use crate::core::{Core, WaiterKey};
 use crate::counters::Counters;
+use crate::credentials::{Asker, Issued};
 use crate::dial::{Attempts, Endpoint, Peer, Target};
 use crate::driver::Driver;
 use crate::error::{CloseReason, ConnectError, Error};
@@ -65,9 +66,13 @@ impl Connection {
         if hosts.is_empty() {
             return Err(ConnectError::NoHost.into());
         }
+        let mut issued = Issued::ask(options, deadline).await?;
         let mut attempts = Attempts::new(options, hosts, deadline);
         while let Some(target) = attempts.next().await {
-            match Self::attempt(&target, options).await {
+            if issued.as_ref().is_some_and(Issued::has_expired) {
+                issued = Issued::ask(options, deadline).await?;
+            }
+            match Self::attempt(&target, options, issued.as_ref()).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => attempts.failed(&target, error)?,
             }
@@ -75,9 +80,14 @@ impl Connection {
         Err(attempts.into_error().into())
     }
 
-    async fn attempt(target: &Target, options: &ConnectOptions) -> Result<Self, ConnectError> {
+    async fn attempt(
+        target: &Target,
+        options: &ConnectOptions,
+        issued: Option<&Issued>,
+    ) -> Result<Self, ConnectError> {
         let (socket, peer) = target.connect(options).await?;
-        Self::begin(socket, options, &target.endpoint, Some(peer), target.deadline).await
+        let way = Way { endpoint: target.endpoint.clone(), peer: Some(peer) };
+        Self::begin(socket, options, issued, way, target.deadline).await
     }
 
     /// Connects over a transport of your own: a tunnel, a Unix socket, a pipe in memory. The options'
@@ -103,30 +113,38 @@ impl Connection {
     {
         options.check()?;
         let deadline = Instant::now() + options.connect_timeout;
-        let endpoint = options.first_endpoint();
-        Ok(Self::begin(transport, options, &endpoint, None, deadline).await?)
+        let issued = Issued::ask(options, deadline).await?;
+        let way = Way { endpoint: options.first_endpoint(), peer: None };
+        Ok(Self::begin(transport, options, issued.as_ref(), way, deadline).await?)
     }
 
     async fn begin<S>(
         inner: S,
         options: &ConnectOptions,
-        endpoint: &Endpoint,
-        peer: Option<Peer>,
+        issued: Option<&Issued>,
+        way: Way,
         deadline: Instant,
     ) -> Result<Self, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let transport = Transport::over(inner, options, endpoint, deadline).await?;
-        let core = Core::new(options.clone(), now(), deadline.into_std());
+        let Way { endpoint, peer } = way;
+        let transport = Transport::over(inner, options, &endpoint, deadline).await?;
+        let mut own = options.clone();
+        if let Some(issued) = issued {
+            issued.apply(&mut own);
+        }
+        let mut core = Core::new(own, now(), deadline.into_std());
+        core.credentials_expire(issued.and_then(Issued::valid_for), now());
         let shared = Shared::new(core, peer);
         let connection =
             Self { handle: Arc::new(ConnectionHandle { shared: Arc::clone(&shared) }) };
-        tokio::spawn(Driver::new(Arc::clone(&shared), transport));
+        let asker = Asker::new(options);
+        tokio::spawn(Driver::new(Arc::clone(&shared), transport).asking(asker));
         let opened = poll_fn(|cx| shared.with(|core| core.poll_open(cx))).await;
         #[cfg(feature = "tls")]
         let opened = match options.tls {
-            Some(_) => opened.map_err(|error| crate::transport::explain(error, endpoint)),
+            Some(_) => opened.map_err(|error| crate::transport::explain(error, &endpoint)),
             None => opened,
         };
         opened?;
@@ -300,6 +318,12 @@ impl Connection {
 async fn closed(shared: &Shared) -> Result<(), Error> {
     let mut wait = CloseWait { shared, waiter: None };
     poll_fn(|cx| wait.shared.with(|core| core.poll_closed(&mut wait.waiter, cx))).await
+}
+
+/// Where a connection that is begun leads to.
+struct Way {
+    endpoint: Endpoint,
+    peer: Option<Peer>,
 }
 
 /// A place among those who wait for the connection's end.

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
 use crate::core::Transmit;
+use crate::credentials::Asker;
 use crate::error::CloseReason;
 use crate::shared::{Shared, now};
 
@@ -40,6 +41,7 @@ pub(crate) struct Driver<S> {
     /// Writing failed: what the server said before may still be read.
     write_error: Option<io::Error>,
     timer: Option<Pin<Box<Sleep>>>,
+    asker: Asker,
     wakes: Vec<Waker>,
 }
 
@@ -56,8 +58,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             has_written: false,
             write_error: None,
             timer: None,
+            asker: Asker::default(),
             wakes: Vec::new(),
         }
+    }
+
+    /// With somebody to ask for new credentials.
+    pub(crate) fn asking(mut self, asker: Asker) -> Self {
+        self.asker = asker;
+        self
     }
 
     /// Reads once, as far as the core wants it. Ready when something has changed.
@@ -202,15 +211,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
             let writing = this.poll_write(cx).is_pending();
             let all_written = !writing;
             let has_written = std::mem::take(&mut this.has_written);
-            let is_closed = this.shared.drive(&mut this.wakes, |core| {
+            let (is_closed, asks) = this.shared.drive(&mut this.wakes, |core| {
                 core.note_write(all_written, has_written, now);
-                core.is_closed(all_written)
+                (core.is_closed(all_written), core.wants_credentials())
             });
             if is_closed {
                 this.shared.drive(&mut this.wakes, |core| core.finish_close());
                 // Whether the other side still listens makes no difference any more.
                 let _ = Pin::new(&mut this.socket).poll_shutdown(cx);
                 return Poll::Ready(());
+            }
+            if let Poll::Ready(answer) = this.asker.poll(asks, cx) {
+                this.shared.drive(&mut this.wakes, |core| core.credentials_came(answer, now()));
+                continue;
             }
             let has_read = this.poll_read(cx).is_ready();
             reads += u32::from(has_read);

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use amqp091::types::ShortStr;
 use futures_core::Stream;
@@ -26,6 +27,17 @@ pub enum ConnectionEvent {
     },
     /// The server takes messages again.
     Unblocked,
+    /// The credentials would have expired, and the server has taken new ones (see
+    /// [`ConnectOptions::credentials_provider`](crate::ConnectOptions::credentials_provider)).
+    CredentialsRefreshed,
+    /// The credentials expire, and there are no new ones yet.
+    CredentialsNotRefreshed {
+        /// Why.
+        problem: Arc<str>,
+        /// When it is tried again; `None` for not at all: there is no time left. RabbitMQ closes a
+        /// connection whose token has expired.
+        retry_in: Option<Duration>,
+    },
     /// The stream was read so slowly that it has left out this many events, the oldest; the state is
     /// what the next ones tell.
     Missed {

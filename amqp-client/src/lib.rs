@@ -123,6 +123,7 @@ mod connection;
 mod consume;
 mod core;
 mod counters;
+mod credentials;
 mod delivery;
 mod dial;
 mod driver;
@@ -171,6 +172,9 @@ pub use crate::consume::{
     ForEachConcurrent, ForEachEnd, Get, Got, MergedConsumers, OnFailure,
 };
 pub use crate::counters::Counters;
+pub use crate::credentials::{
+    Credentials, CredentialsError, CredentialsFuture, CredentialsProvider,
+};
 pub use crate::delivery::{Acker, Delivery};
 pub use crate::dial::Peer;
 pub use crate::error::{

@@ -1,12 +1,14 @@
 //! What a connection is opened with.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::{fmt, time::Duration};
 
 use amqp091::frame::FrameLimits;
 use amqp091::protocol::constants;
 use amqp091::types::{FieldTable, ShortStr, Value};
 
+use crate::credentials::{CredentialsProvider, Provider};
 use crate::dial::Endpoint;
 use crate::error::Error;
 use crate::hosts::{Host, HostOrder, Hosts};
@@ -16,7 +18,7 @@ use crate::tls::TlsOptions;
 use crate::uri::Uri;
 
 /// Longer timeouts are taken as this one, so that no deadline is beyond what a clock can tell.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// IANA's `amqps`.
 const TLS_PORT: u16 = 5671;
@@ -42,6 +44,7 @@ pub struct ConnectOptions {
     pub(crate) virtual_host: String,
     pub(crate) user: String,
     pub(crate) password: Secret,
+    pub(crate) provider: Option<Provider>,
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) connection_name: Option<String>,
     pub(crate) client_properties: FieldTable,
@@ -67,6 +70,10 @@ pub struct ConnectOptions {
 pub(crate) struct Secret(String);
 
 impl Secret {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -88,6 +95,7 @@ impl Default for ConnectOptions {
             virtual_host: "/".to_owned(),
             user: "guest".to_owned(),
             password: Secret("guest".to_owned()),
+            provider: None,
             mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
             connection_name: None,
             client_properties: FieldTable::new(),
@@ -273,6 +281,17 @@ impl ConnectOptions {
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.user = user.into();
         self.password = Secret(password.into());
+        self
+    }
+
+    /// Asks for user and password, or a token in the password's place, whenever a connection is opened;
+    /// those of [`credentials`](Self::credentials) aren't used then. Before they expire, the connection
+    /// asks again by itself and sends the new password to the server (`connection.update-secret`,
+    /// RabbitMQ); should that fail it is tried again until they have expired, and each failure is a
+    /// [`CredentialsNotRefreshed`](crate::ConnectionEvent::CredentialsNotRefreshed) event.
+    #[must_use]
+    pub fn credentials_provider(mut self, provider: impl CredentialsProvider + 'static) -> Self {
+        self.provider = Some(Provider(Arc::new(provider)));
         self
     }
 

@@ -27,6 +27,8 @@ mod confirms;
 mod connecting;
 #[path = "scripted/consuming.rs"]
 mod consuming;
+#[path = "scripted/credentials.rs"]
+mod credentials;
 #[path = "scripted/ends.rs"]
 mod ends;
 #[path = "scripted/events.rs"]

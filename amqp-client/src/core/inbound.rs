@@ -172,6 +172,7 @@ impl Core {
                 };
                 let call = call.ok_or(unexpected)?;
                 self.calls.finish(call, Ok(Answer::Method(other)), &mut self.wakes);
+                self.check_update(now);
             }
         }
         Ok(())

@@ -32,6 +32,7 @@ mod modes;
 mod output;
 mod publish;
 mod recording;
+mod refresh;
 mod reopen;
 mod returns;
 mod setup;
@@ -81,6 +82,7 @@ use self::events::EventLog;
 use self::handshake::{Handshake, Tuned};
 use self::heartbeat::Heartbeat;
 use self::output::{Item, Output, check_frame};
+use self::refresh::Refresh;
 use self::stall::Stall;
 use self::tally::Tallies;
 use self::timers::Timers;
@@ -123,6 +125,8 @@ pub(crate) struct Core {
     /// What the socket doesn't take.
     stall: Stall,
     events: EventLog,
+    /// Credentials that expire.
+    refresh: Refresh,
     /// Publishers that wait for room, or for the server to lift a block.
     publishers: Waiters,
     /// Of publishers that wait only so long.
@@ -186,6 +190,7 @@ impl Core {
             blocked: None,
             stall: Stall::default(),
             events: EventLog::default(),
+            refresh: Refresh::default(),
             publishers: Waiters::default(),
             timers: Timers::default(),
             tallies: Tallies::default(),
@@ -303,6 +308,7 @@ impl Core {
             self.timers.next_deadline(),
             acks,
             self.stall_deadline(),
+            self.refresh_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -344,6 +350,7 @@ impl Core {
             _ => {}
         }
         self.calls.handle_timeout(now, &mut self.wakes);
+        self.refresh_timeout(now);
         self.send_due_acks(now);
         self.timers.handle_timeout(now, &mut self.wakes);
         if self.blocked.is_none() {

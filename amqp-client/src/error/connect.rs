@@ -92,6 +92,12 @@ pub enum ConnectError {
         /// The mechanism in use.
         mechanism: String,
     },
+    /// The [`CredentialsProvider`](crate::CredentialsProvider) has none.
+    #[error("no credentials: {problem}")]
+    Credentials {
+        /// Why, in the provider's words.
+        problem: String,
+    },
     /// The SASL mechanism, one of the program's own, ended the attempt.
     #[error("no login by the SASL mechanism {mechanism}: {problem}")]
     Sasl {
@@ -153,6 +159,7 @@ impl ConnectError {
             Self::Mechanism { .. }
             | Self::Challenge { .. }
             | Self::Sasl { .. }
+            | Self::Credentials { .. }
             | Self::Encode { .. } => true,
             _ => false,
         }
@@ -163,7 +170,7 @@ impl ConnectError {
             Self::Refused { .. } | Self::Tls { source: TlsError::Alert { .. }, .. } => {
                 Initiator::Server
             }
-            Self::Sasl { .. } | Self::NoHost => Initiator::User,
+            Self::Sasl { .. } | Self::Credentials { .. } | Self::NoHost => Initiator::User,
             Self::Tls { source, .. } if source.is_local() => Initiator::User,
             // It was the same everywhere, or nobody in particular.
             Self::AllFailed { attempts } => {
@@ -238,6 +245,8 @@ impl fmt::Display for Listed<'_> {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// The credentials, from their [provider](crate::CredentialsProvider).
+    Credentials,
     /// The host's addresses (DNS).
     Lookup,
     /// The TCP connection.
@@ -258,13 +267,13 @@ impl Stage {
             Self::Tune => " (servers do so for a login that they don't like)",
             Self::OpenOk => " (servers do so for tuning values that they don't like)",
             Self::Start => " (a port that speaks TLS, or no AMQP at all, may do so)",
-            Self::Lookup | Self::Tcp | Self::Tls => "",
+            Self::Credentials | Self::Lookup | Self::Tcp | Self::Tls => "",
         }
     }
 
     const fn refused(self) -> &'static str {
         match self {
-            Self::Lookup | Self::Tcp | Self::Tls | Self::Start => "connection",
+            Self::Credentials | Self::Lookup | Self::Tcp | Self::Tls | Self::Start => "connection",
             Self::Tune => "login",
             Self::OpenOk => "virtual host",
         }
@@ -274,6 +283,7 @@ impl Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Credentials => "the credentials",
             Self::Lookup => "the host's addresses",
             Self::Tcp => "the TCP connection",
             Self::Tls => "the TLS handshake",

@@ -15,6 +15,7 @@ fn read(script: &mut Script, reader: &mut EventReader) -> Poll<Option<String>> {
             ConnectionEvent::Unblocked => "unblocked".to_owned(),
             ConnectionEvent::Missed { count } => format!("missed {count}"),
             ConnectionEvent::Closed { reason } => format!("closed: {reason}"),
+            other => panic!("unexpected {other:?}"),
         })
     })
 }

@@ -29,6 +29,7 @@ mod model;
 mod modes;
 mod no_wait;
 mod prepared;
+mod refresh;
 mod reopen;
 mod returns;
 pub(crate) mod rules;
