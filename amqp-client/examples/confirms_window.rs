@@ -4,13 +4,12 @@
 //! AMQP_URL=amqp://localhost cargo run --release -p amqp091-client --example confirms_window
 //! ```
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::time::Instant;
 
-use amqp091_client::{Confirm, Connection};
+use amqp091_client::{Connection, PublishError};
 
-const MESSAGES: u32 = 10_000;
+const MESSAGES: u64 = 10_000;
 
 /// Messages on their way at a time: what is lost track of at most if the connection breaks.
 const WINDOW: usize = 500;
@@ -22,23 +21,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let channel = connection.channel().await?;
     let queue = channel.queue_declare("").exclusive(true).await?.queue;
 
+    // Publishing within the window waits for room; what became of all is told in the end.
     let began = Instant::now();
-    let mut window: VecDeque<Confirm> = VecDeque::with_capacity(WINDOW);
+    let window = channel.confirm_window(WINDOW);
     for number in 0..MESSAGES {
-        if window.len() == WINDOW
-            && let Some(oldest) = window.pop_front()
-        {
-            oldest.confirmed().await?;
-        }
-        window.push_back(channel.publish("", &queue, number.to_string()).mandatory(true).await?);
+        let publish = channel.publish("", &queue, number.to_string()).mandatory(true);
+        publish.within(&window).await?;
     }
-    for confirm in window {
-        confirm.confirmed().await?;
+    let outcome = window.flush().await;
+    println!("{} of {} confirmed in {:?}", outcome.confirmed, outcome.sent, began.elapsed());
+    outcome.check()?;
+
+    // Of messages that fail, each has its number and the reason.
+    for routing_key in [queue.to_str()?, "nowhere", queue.to_str()?] {
+        channel.publish("", routing_key, "m").mandatory(true).within(&window).await?;
     }
-    let took = began.elapsed();
+    let outcome = window.flush().await;
+    for (number, error) in &outcome.failed {
+        println!("message {number}: {error}");
+    }
 
     let there = channel.queue_declare(&queue).passive(true).await?.message_count;
     connection.close().await?;
-    println!("{there} messages published and confirmed in {} ms", took.as_millis());
-    if there == MESSAGES { Ok(()) } else { Err(format!("{MESSAGES} were published").into()) }
+    let is_right = u64::from(there) == MESSAGES + 2
+        && matches!(outcome.failed[..], [(number, PublishError::Returned(_))] if number == MESSAGES + 1);
+    if is_right { Ok(()) } else { Err(format!("{there} are there, and {outcome:?}").into()) }
 }
