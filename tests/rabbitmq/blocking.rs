@@ -25,7 +25,8 @@ fn queue(channel: &Channel) -> String {
 #[test]
 #[ignore = "needs RabbitMQ: run scripts/test"]
 fn a_message_there_and_back() {
-    let (connection, channel) = open();
+    let connection = Connection::connect(&options().host("localhost")).unwrap();
+    let channel = connection.channel().unwrap();
     let queue = queue(&channel);
     channel.publish("", &queue, "hello").mandatory(true).wait().unwrap().confirmed().unwrap();
     let mut deliveries = channel.consume(&queue).prefetch(1).wait().unwrap();

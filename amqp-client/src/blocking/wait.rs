@@ -143,9 +143,9 @@ fn to_consumer(consumer: Result<crate::Consumer, Error>) -> Result<Consumer, Err
 
 /// Waits for any future of this crate on the caller's thread; [`Wait::wait`] does so for most.
 ///
-/// The future is polled here, so this is for futures that need no runtime around them, as those of
-/// handles and builders: what opens a connection does, and is in
-/// [`blocking::Connection`](super::Connection).
+/// The future is polled here, so this isn't for futures that need a runtime around them: what opens a
+/// connection is in [`blocking::Connection`](super::Connection), and an [`RpcCall`] has
+/// [`Wait`](Wait::wait).
 pub fn wait<F: IntoFuture>(future: F) -> F::Output {
     let mut future = pin!(future.into_future());
     let parker = Parker::take();

@@ -217,7 +217,7 @@ fn certificate(error: &CertificateError) -> TlsError {
     match error {
         CertificateError::NotValidForNameContext { expected, presented } => TlsError::WrongName {
             expected: expected.to_str().into_owned(),
-            presented: presented.clone(),
+            presented: presented.iter().map(|name| plain_name(name)).collect(),
         },
         CertificateError::ExpiredContext { time, not_after } => {
             TlsError::Expired { ago: between(not_after, time) }
@@ -230,6 +230,12 @@ fn certificate(error: &CertificateError) -> TlsError {
         CertificateError::UnknownIssuer => TlsError::UnknownCa,
         error => TlsError::Certificate { problem: error.to_string() },
     }
+}
+
+/// A name without the kind that rustls writes around it: `DnsName("localhost")`.
+fn plain_name(name: &str) -> String {
+    let quoted = name.split_once("(\"").and_then(|(_, quoted)| quoted.strip_suffix("\")"));
+    quoted.unwrap_or(name).to_owned()
 }
 
 /// See [`TlsOptions::danger_accept_invalid_certificates`]. It doesn't look at signatures either: they

@@ -52,6 +52,7 @@ async fn a_certificate_for_another_host() {
         assert_eq!(expected, host);
         let presented = presented.join(" ");
         assert!(presented.contains("a.test") && presented.contains("wild.test"), "{presented}");
+        assert!(!presented.contains('"'), "{presented}");
         let text = error.to_string();
         assert!(text.contains(host) && text.contains("server_name"), "{text}");
     }
