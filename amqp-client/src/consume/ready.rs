@@ -24,6 +24,8 @@ struct State {
     woken: VecDeque<Arc<Place>>,
     /// The task that looks after all of them, while it sleeps.
     task: Option<Waker>,
+    /// Whether nobody looks any more.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -58,10 +60,11 @@ impl Ready {
 }
 
 impl Drop for Ready {
-    /// Woken places keep this, and this them.
+    /// Woken places keep what they share, and that them: wakers that live on find it over.
     fn drop(&mut self) {
-        let woken = std::mem::take(&mut *self.shared.lock());
-        drop(woken);
+        let over = State { is_over: true, ..State::default() };
+        let state = std::mem::replace(&mut *self.shared.lock(), over);
+        drop(state);
     }
 }
 
@@ -81,9 +84,41 @@ impl Wake for Place {
             return;
         }
         let mut state = self.shared.lock();
+        if state.is_over {
+            return;
+        }
         state.woken.push_back(Arc::clone(self));
         let task = state.task.take();
         drop(state);
         task.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_once_for_each_time_it_is_looked_at() {
+        let ready = Ready::default();
+        let wakers = [ready.waker(0), ready.waker(1)];
+        for waker in [1_usize, 0, 1, 1, 0] {
+            wakers[waker].wake_by_ref();
+        }
+        assert_eq!((ready.pop(), ready.pop(), ready.pop()), (Some(1), Some(0), None));
+        wakers[1].wake_by_ref();
+        assert_eq!((ready.pop(), ready.pop()), (Some(1), None));
+    }
+
+    #[test]
+    fn a_waker_that_outlives_it_keeps_nothing() {
+        let ready = Ready::default();
+        let (queued, late) = (ready.waker(0), ready.waker(1));
+        let shared = Arc::downgrade(&ready.shared);
+        queued.wake_by_ref();
+        drop(ready);
+        late.wake_by_ref();
+        drop((queued, late));
+        assert!(shared.upgrade().is_none());
     }
 }
