@@ -197,8 +197,10 @@ impl Connection {
         self.callbacks.add_future(crate::Confirm::from(confirm), callback);
     }
 
-    /// Has [`drain_events`](Self::drain_events) call back with each item of a stream, until it ends. An
-    /// async [`Consumer`](crate::Consumer) is one: this way its end comes to the callback too.
+    /// Has [`drain_events`](Self::drain_events) call back with each item of a stream, until it ends: the
+    /// connection's [`events`](crate::Connection::events), a channel's
+    /// [`returns`](crate::Channel::returns), or an async [`Consumer`](crate::Consumer), whose end comes to
+    /// the callback this way too.
     pub fn on_each<S: futures_core::Stream + Send + Unpin + 'static>(
         &self,
         stream: S,

@@ -36,9 +36,10 @@
 //! All connections that this module opens are driven by one thread in the background, named `amqp091`,
 //! which starts with the first of them and ends with the last: heartbeats, confirms and deliveries go on
 //! whatever the program does meanwhile. Handles may be shared by any number of threads; a call parks its
-//! own thread only, and needs no runtime around it. A connection ends when it has closed, some time after its last
-//! handle is dropped; [`close`](Connection::close) it to see what was published last leave before the
-//! program does.
+//! own thread only, and needs no runtime around it. A connection whose last handle is dropped ends some
+//! time later; [`close`](Connection::close) it to see what was published last leave before the program
+//! does. What the program gives to a connection runs on that thread: providers of credentials and SASL
+//! mechanisms must not block, nor call this module.
 //!
 //! Calling this from async code is allowed: it holds up the thread that it is called on, and nothing
 //! else. A connection that async code has opened can be used here too, and the other way round

@@ -15,8 +15,8 @@ use amqp091_client::blocking::{
     Channel, Confirm, Connection, Consumer, Next, RpcClient, Wait, iter,
 };
 use amqp091_client::{
-    CloseReason, ConnectOptions, Error, ExchangeType, MergedConsumers, OnFailure, Outcome,
-    OutgoingMessage, PublishError, RpcError,
+    CloseReason, ConnectOptions, ConnectionEvent, Error, ExchangeType, MergedConsumers, OnFailure,
+    Outcome, OutgoingMessage, PublishError, RpcError,
 };
 use tokio::io::DuplexStream;
 use tokio::runtime::Builder;
@@ -522,6 +522,31 @@ fn a_cancel_comes_to_a_callback_that_wants_it() {
     assert!(connection.drain_events(Some(LONG)).unwrap());
     assert!(matches!(told.recv().unwrap(), Err(Error::ConsumerCancelled { .. })));
     connection.close().unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn events_of_the_connection_are_events() {
+    let (connection, _channel, server) = play_channel(async |mut peer, _| {
+        peer.method(0, &connection::Blocked { reason: short("low on memory") });
+        peer.method(0, &connection::Unblocked {});
+        peer.flush().await;
+        peer.until_closed().await;
+    });
+    let (tell, told) = mpsc::channel();
+    connection.on_each(connection.events(), move |event| {
+        tell.send(format!("{event:?}")).unwrap();
+        Ok(())
+    });
+    let mut events = iter(connection.events());
+    for expected in ["Connected", "Blocked", "Unblocked"] {
+        assert!(connection.drain_events(Some(LONG)).unwrap());
+        assert!(told.try_recv().unwrap().starts_with(expected));
+    }
+    connection.close().unwrap();
+    // Another stream of them, without callbacks; it ends with the connection.
+    let last = events.by_ref().last().unwrap();
+    assert!(matches!(last, ConnectionEvent::Closed { .. }), "{last:?}");
     server.join().unwrap();
 }
 
