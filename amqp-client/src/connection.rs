@@ -131,6 +131,8 @@ impl Connection {
         let Way { endpoint, peer } = way;
         let transport = Transport::over(inner, options, &endpoint, deadline).await?;
         let mut own = options.clone();
+        // Mechanisms are told the host of this attempt.
+        own.hosts.list = vec![endpoint.host()];
         if let Some(issued) = issued {
             issued.apply(&mut own);
         }

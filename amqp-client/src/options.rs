@@ -453,7 +453,9 @@ impl ConnectOptions {
     }
 
     pub(crate) fn login(&self) -> Login<'_> {
-        Login { user: &self.user, password: self.password.expose() }
+        // That of the attempt: see `Connection::begin`.
+        let host = self.hosts.list.first().map_or("", Host::name);
+        Login { user: &self.user, password: self.password.expose(), host }
     }
 
     /// The limits to read frames by, where `limits` follow from `frame_max`.

@@ -99,7 +99,7 @@ where
 /// Why a [`SaslExchange`] doesn't go on. Strings become one.
 pub type SaslError = Box<dyn StdError + Send + Sync>;
 
-/// The user and password of the options.
+/// Who logs in where.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Login<'a> {
@@ -107,11 +107,16 @@ pub struct Login<'a> {
     pub user: &'a str,
     /// The password, which Debug doesn't show.
     pub password: &'a str,
+    /// The host that is connected to, for mechanisms that log in at a named service.
+    pub host: &'a str,
 }
 
 impl fmt::Debug for Login<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,7 +246,7 @@ impl fmt::Debug for Raw {
 mod tests {
     use super::*;
 
-    const LOGIN: Login<'_> = Login { user: "u", password: "pw" };
+    const LOGIN: Login<'_> = Login { user: "u", password: "pw", host: "h" };
 
     fn first(mechanism: &Mechanism) -> Vec<u8> {
         mechanism.begin(&LOGIN).respond(None).unwrap_or_default()
