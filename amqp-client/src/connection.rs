@@ -60,6 +60,10 @@ impl Connection {
     /// connecting, at the latest after [`ConnectOptions::connect_timeout`]. Where several addresses
     /// were tried, [`ConnectError::AllFailed`] has the cause of each.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
+        crate::trace::connecting(Self::dial(options)).await
+    }
+
+    async fn dial(options: &ConnectOptions) -> Result<Self, Error> {
         options.check()?;
         let deadline = Instant::now() + options.connect_timeout;
         let hosts = options.hosts.plan().next_round();
@@ -115,7 +119,8 @@ impl Connection {
         let deadline = Instant::now() + options.connect_timeout;
         let issued = Issued::ask(options, deadline).await?;
         let way = Way { endpoint: options.first_endpoint(), peer: None };
-        Ok(Self::begin(transport, options, issued.as_ref(), way, deadline).await?)
+        let connecting = Self::begin(transport, options, issued.as_ref(), way, deadline);
+        Ok(crate::trace::connecting(connecting).await?)
     }
 
     async fn begin<S>(

@@ -59,6 +59,11 @@
 //! | `tls` | TLS with the `CryptoProvider` that the program has installed as its process's default, which also goes before the other two |
 //! | none of them | no TLS: options that want it are an error |
 //!
+//! # Watching
+//!
+//! What happens to connections, channels and consumers is told as events of the `tracing` crate: the
+//! module [`tracing_events`] lists them. [`Connection::counters`] and [`Channel::counters`] tell it in numbers.
+//!
 //! # Builders
 //!
 //! Methods with many arguments return a builder: set what is to be set, then `.await` it. A builder
@@ -148,6 +153,8 @@ mod socket;
 mod source;
 mod text;
 mod tls;
+mod trace;
+pub mod tracing_events;
 mod transport;
 mod uri;
 

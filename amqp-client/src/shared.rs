@@ -43,12 +43,18 @@ impl Shared {
         let wake_driver = state.core.attention || (state.core.has_output() && !state.writing);
         let driver = if wake_driver { state.driver.take() } else { None };
         let discarded = state.core.take_discarded();
-        if driver.is_none() && state.core.wakes.is_empty() && discarded.is_empty() {
+        if driver.is_none()
+            && state.core.wakes.is_empty()
+            && discarded.is_empty()
+            && state.core.trace.is_empty()
+        {
             return result;
         }
         let wakes = std::mem::take(&mut state.core.wakes);
+        let events = state.core.trace.take();
         drop(state);
         drop(discarded);
+        events.tell();
         wakes.into_iter().chain(driver).for_each(Waker::wake);
         result
     }
@@ -60,8 +66,10 @@ impl Shared {
         let result = step(&mut state.core);
         std::mem::swap(&mut state.core.wakes, wakes);
         let discarded = state.core.take_discarded();
+        let events = state.core.trace.take();
         drop(state);
         drop(discarded);
+        events.tell();
         wakes.drain(..).for_each(Waker::wake);
         result
     }

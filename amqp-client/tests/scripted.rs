@@ -55,5 +55,8 @@ mod rpc;
 mod runtimes;
 #[path = "scripted/stalls.rs"]
 mod stalls;
+#[cfg(feature = "tracing")]
+#[path = "scripted/tracing_events.rs"]
+mod tracing_events;
 #[path = "scripted/tuning.rs"]
 mod tuning;

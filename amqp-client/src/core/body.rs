@@ -16,10 +16,11 @@ use amqp091::types::ShortStr;
 use bytes::Bytes;
 
 use super::confirms::{Confirms, Fingerprint};
-use super::publish::{Outgoing, PublishWait, Published, Terms, Watch};
+use super::publish::{Outgoing, PublishWait, Published, Terms, Watch, frames};
 use super::{ChannelKey, Core, Phase};
 use crate::error::{CloseReason, Error};
 use crate::publish::Body;
+use crate::trace::Event;
 
 /// Octets of a body that may wait ahead of the socket.
 const AHEAD: usize = 256 * 1024;
@@ -97,8 +98,9 @@ impl Core {
             }
             message.encode(out, number, body_size, frame_max).inspect_err(|_| out.truncate(begin))
         })?;
+        channel.counts.frames_out += frames(select_confirms, body_size, frame_max);
         if select_confirms {
-            channel.confirms = Some(Confirms::new(channel.epoch));
+            channel.confirms = Some(Box::new(Confirms::new(channel.epoch)));
         }
         let body = message.body();
         let address = message.address();
@@ -174,6 +176,8 @@ impl Core {
         let reason = Arc::new(reason);
         let error = channel.closed(&reason);
         self.output.give_up(channel.number);
+        let number = channel.number;
+        self.trace.note(|| Event::ChannelEnded { channel: number, reason: Arc::clone(&reason) });
         self.end_channel(key, &reason, &error);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Channel {
     /// What it was told to be.
     pub(crate) setup: Setup,
     /// Present in confirm mode.
-    pub(crate) confirms: Option<Confirms>,
+    pub(crate) confirms: Option<Box<Confirms>>,
     /// Those of earlier instances, all settled, for as long as an outcome is still to be fetched.
     pub(crate) former: Vec<Confirms>,
     /// Whether the connection's list of confirming channels holds this one.
@@ -209,7 +209,7 @@ impl Channel {
         look: impl FnOnce(&mut Confirms) -> T,
     ) -> Option<T> {
         if epoch == self.epoch {
-            return self.confirms.as_mut().map(look);
+            return self.confirms.as_deref_mut().map(look);
         }
         let place = self.former.iter().position(|confirms| confirms.epoch() == epoch)?;
         let result = look(&mut self.former[place]);
@@ -383,7 +383,7 @@ impl Channels {
     /// The confirms of a channel in confirm mode.
     #[inline]
     pub(crate) fn confirms_mut(&mut self, key: ChannelKey) -> Option<&mut Confirms> {
-        self.get_mut(key)?.confirms.as_mut()
+        self.get_mut(key)?.confirms.as_deref_mut()
     }
 
     /// The channel with this number, unless the number is free.

@@ -17,6 +17,7 @@ use super::confirms::Audience;
 use super::consumers::End;
 use super::{ChannelKey, Core, Phase, WaiterKey};
 use crate::error::{CloseReason, ConnectError, Error, ServerClose, Violation};
+use crate::trace::Event;
 
 /// How long the last frame may take to reach a socket when nobody waits for an answer to it.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -162,6 +163,9 @@ impl Core {
     /// Ends every wait with the connection's reason.
     fn fail_all(&mut self) {
         let reason = Arc::clone(self.reason.get_or_insert_with(|| Arc::new(CloseReason::Eof)));
+        if std::mem::take(&mut self.told_open) {
+            self.trace.note(|| Event::Ended { reason: Arc::clone(&reason) });
+        }
         let error = Error::ConnectionClosed(Arc::clone(&reason));
         self.calls.fail_all(&error, &mut self.wakes);
         self.secret_updates.clear();
@@ -274,6 +278,7 @@ impl Core {
             return;
         }
         let error = channel.closed(&reason);
+        self.trace.note(|| Event::ChannelEnded { channel: number, reason: Arc::clone(&reason) });
         let reopening = self.reopening_goes_on(key, method, &error);
         self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
@@ -300,6 +305,7 @@ impl Core {
             self.calls.finish(due.call, answer, &mut self.wakes);
         }
         let error = Error::ChannelClosed { channel: number, reason: Arc::clone(&reason) };
+        self.trace.note(|| Event::ChannelEnded { channel: number, reason: Arc::clone(&reason) });
         self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
         self.channels.free_number(number);
@@ -323,7 +329,7 @@ impl Core {
         channel.carrier = None;
         channel.hold = None;
         if let Some(acks) = channel.acks.take() {
-            channel.setup.coalesce = Some(acks.settings());
+            channel.setup.coalesce = Some(Box::new(acks.settings()));
         }
         channel.open_body = None;
         let Channel { confirms, unclaimed, .. } = channel;

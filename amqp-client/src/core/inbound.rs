@@ -13,11 +13,12 @@ use super::calls::Answer;
 use super::channels::{Carrier, Channel, Destination, Due, State, Subscription, Then};
 use super::confirms::{Audience, Verdict};
 use super::consumers::{End, Incoming};
-use super::handshake::{Progress, server_close};
+use super::handshake::{Progress, Tuned, server_close};
 use super::{ChannelKey, Core, Phase};
 use crate::error::{CloseReason, Error, Violation};
 use crate::events::ConnectionEvent;
 use crate::publish::Returned;
+use crate::trace::Event;
 
 /// Octets before a frame's payload.
 const HEAD: usize = 7;
@@ -121,10 +122,15 @@ impl Core {
                     self.output.set_frame_max(tuned.frame_max);
                     self.channels.set_limit(tuned.channel_max);
                     self.heartbeat.start(tuned.heartbeat, now);
+                    let Tuned { channel_max, frame_max, heartbeat } = tuned;
+                    self.trace.note(|| Event::Tuned { channel_max, frame_max, heartbeat });
                 }
                 Ok(Progress::Open(properties)) => {
                     self.server_properties = Arc::new(properties);
                     self.phase = Phase::Open;
+                    self.told_open = true;
+                    let virtual_host = &self.options.virtual_host;
+                    self.trace.note(|| Event::Opened { virtual_host: virtual_host.clone() });
                     self.opened = Some(Ok(()));
                     self.wakes.extend(self.open_waker.take());
                 }
@@ -148,6 +154,7 @@ impl Core {
                 if known.as_ref() != Some(&reason) {
                     self.tell(ConnectionEvent::Blocked { reason: reason.clone() });
                 }
+                self.trace.note(|| Event::Blocked { reason: reason.clone() });
                 self.blocked = Some((since.unwrap_or(now), reason));
             }
             ToClient::ConnectionUnblocked(_) => {
@@ -156,6 +163,7 @@ impl Core {
                     self.tell(ConnectionEvent::Unblocked);
                     let pause = now.saturating_duration_since(since);
                     self.traffic.blocked += pause;
+                    self.trace.note(|| Event::Unblocked { after: pause });
                     for &key in &self.confirming {
                         if let Some(confirms) = self.channels.confirms_mut(key) {
                             confirms.postpone(pause);
@@ -284,6 +292,9 @@ impl Core {
             return Ok(());
         }
         let number = channel.number;
+        if verdict == Verdict::Nack {
+            self.trace.note(|| Event::Nacked { channel: number, delivery_tag, multiple });
+        }
         let Channel { confirms, unclaimed, .. } = channel;
         let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
         let mut to = Audience { wakes, tallies, unclaimed };
@@ -334,7 +345,11 @@ impl Core {
             }
             // One that is opened again has its modes to come.
             Then::Open if channel.reopening.is_some() => {}
-            Then::Open => channel.state = State::Open,
+            Then::Open => {
+                channel.state = State::Open;
+                let channel = channel.number;
+                self.trace.note(|| Event::ChannelOpened { channel });
+            }
             Then::Cancel { tag } => self.end_subscription(key, &tag, End::Cancelled),
             Then::Recover => {
                 channel.recovering = channel.recovering.saturating_sub(1);
@@ -456,6 +471,7 @@ impl Core {
             }
             Some(Carrier::Return(method)) => {
                 channel.counts.returned += 1;
+                self.trace.note(|| Event::returned(channel.number, &method));
                 let returned = Box::new(Returned::new(method, content));
                 let returned = match &mut channel.confirms {
                     Some(confirms) => confirms.returned(returned),
@@ -475,6 +491,9 @@ impl Core {
     fn end_subscription(&mut self, key: ChannelKey, tag: &ShortStr, end: End) {
         self.forget_consumer(key, |record| record.consume.consumer_tag == *tag);
         let Some(channel) = self.channels.get_mut(key) else { return };
+        let number = channel.number;
+        let by_server = matches!(end, End::Closed(_));
+        self.trace.note(|| Event::ConsumerEnded { channel: number, tag: tag.clone(), by_server });
         if let Some(subscription) = channel.subscriptions.remove(tag)
             && let Destination::Consumer(consumer) = subscription.to
         {

@@ -90,6 +90,7 @@ use self::topology::Topology;
 use self::waiters::Waiters;
 use crate::error::{CloseReason, ConnectError, Error};
 use crate::options::ConnectOptions;
+use crate::trace::{Event, Events};
 
 /// One connection.
 #[derive(Debug)]
@@ -137,6 +138,10 @@ pub(crate) struct Core {
     /// Whether the shell was told not to read: see [`Core::wants_read`].
     reading: bool,
     next_tag: u64,
+    /// Whether it was said that the connection is open, and its end is to be said.
+    told_open: bool,
+    /// What is to be told by `tracing`.
+    pub(crate) trace: Events,
     /// Who is to be woken.
     pub(crate) wakes: Vec<Waker>,
     /// Whether the shell's driver must look at the core although there may be nothing to write.
@@ -197,6 +202,8 @@ impl Core {
             arena: BytesMut::new(),
             reading: true,
             next_tag: 0,
+            told_open: false,
+            trace: Events::new(),
             wakes: Vec::new(),
             attention: false,
             options,
@@ -360,17 +367,24 @@ impl Core {
                     && let Channel { confirms: Some(confirms), unclaimed, .. } = channel
                 {
                     let (wakes, tallies) = (&mut self.wakes, &mut self.tallies);
+                    let before = confirms.outcomes().unknown;
                     confirms.handle_timeout(
                         now,
                         timeout,
                         &mut Audience { wakes, tallies, unclaimed },
                     );
+                    let count = confirms.outcomes().unknown - before;
+                    if count > 0 {
+                        let channel = channel.number;
+                        self.trace.note(|| Event::Overdue { channel, count });
+                    }
                 }
             }
         }
         if self.reading
             && let Some(silence) = self.heartbeat.silence(now)
         {
+            self.trace.note(|| Event::HeartbeatMissed { silence });
             self.lose(CloseReason::HeartbeatMissed { silence });
             return;
         }

@@ -70,7 +70,7 @@ impl Channel {
             }
             confirm::Select::ID => {
                 let epoch = self.epoch;
-                self.confirms.get_or_insert_with(|| Confirms::new(epoch));
+                self.confirms.get_or_insert_with(|| Box::new(Confirms::new(epoch)));
             }
             basic::Qos::ID => {
                 if let Some(qos) = (method as &dyn Any).downcast_ref() {

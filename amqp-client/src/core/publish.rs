@@ -276,11 +276,9 @@ impl Core {
             }
         }
 
-        let counts = &mut channel.counts;
-        counts.published += 1;
-        counts.frames_out += 2 + u64::from(select_confirms) + body_frames(body.len(), frame_max);
+        channel.counts.frames_out += frames(select_confirms, body_size as u64, frame_max);
         if select_confirms {
-            channel.confirms = Some(Confirms::new(channel.epoch));
+            channel.confirms = Some(Box::new(Confirms::new(channel.epoch)));
         }
         let address = message.address();
         let fingerprint = || Fingerprint::of_body(body);
@@ -298,6 +296,7 @@ impl Core {
         confirm: Option<(Instant, Duration)>,
     ) -> Published {
         let Some(channel) = self.channels.get_mut(key) else { return Published::Unwatched };
+        channel.counts.published += 1;
         let Some(confirms) = &mut channel.confirms else { return Published::Unwatched };
         let delivery_tag = confirms.next_tag();
         let published = match watch {
@@ -483,10 +482,11 @@ impl Body<'_> {
     }
 }
 
-/// How many frames a body takes.
+/// How many frames a message takes, and the confirm.select before it.
 #[inline]
-fn body_frames(octets: usize, frame_max: u32) -> u64 {
-    let most = encode::max_body_payload(frame_max);
+pub(super) fn frames(select_confirms: bool, body_size: u64, frame_max: u32) -> u64 {
+    let most = encode::max_body_payload(frame_max) as u64;
     // Small ones are spared a division.
-    if octets <= most { u64::from(octets > 0) } else { octets.div_ceil(most) as u64 }
+    let body = if body_size <= most { u64::from(body_size > 0) } else { body_size.div_ceil(most) };
+    2 + u64::from(select_confirms) + body
 }

@@ -7,6 +7,7 @@ use super::channels::Then;
 use super::setup::{Life, Record};
 use super::topology::Change;
 use super::{ChannelKey, Core};
+use crate::trace::Event;
 
 impl Core {
     /// A request was sent: what it changes is recorded when its reply comes.
@@ -49,9 +50,10 @@ impl Core {
 
     /// A consumer has started.
     pub(super) fn consumer_started(&mut self, key: ChannelKey, tag: &ShortStr) {
-        if let Some(channel) = self.channels.get_mut(key)
-            && let Some(queue) = channel.setup.started(tag)
-        {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        let number = channel.number;
+        self.trace.note(|| Event::ConsumerStarted { channel: number, tag: tag.clone() });
+        if let Some(queue) = channel.setup.started(tag) {
             self.topology.consumed(queue);
         }
     }

@@ -13,11 +13,11 @@ use amqp091::types::{Method, MethodId, Request, ShortStr};
 
 use super::calls::{Answer, CallId};
 use super::channels::{Channel, Destination, State, Subscription, Then};
-use super::confirms::Confirms;
 use super::setup::{Life, Prefetch, Record};
 use super::{ChannelKey, ConsumerKey, Core};
 use crate::error::{CloseReason, Error};
 use crate::reopen::{NotRestored, Reopened};
+use crate::trace::Event;
 
 /// What is wanted of another instance.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -69,7 +69,9 @@ impl Channel {
         self.state = State::Reopening(reason);
         if let Some(confirms) = self.confirms.take() {
             self.counts.outcomes.add(confirms.outcomes());
-            self.former.extend(Some(confirms).filter(Confirms::is_watched));
+            if confirms.is_watched() {
+                self.former.push(*confirms);
+            }
         }
         self.flow = true;
         self.settled_through = 0;
@@ -201,8 +203,9 @@ impl Core {
                 if matches!(channel.state, State::Reopening(_)) {
                     channel.state = State::Open;
                     if reopening.wanted.consumers
-                        && let Some((max, delay)) = channel.setup.coalesce.take()
+                        && let Some(coalesce) = channel.setup.coalesce.take()
                     {
+                        let (max, delay) = *coalesce;
                         self.coalesce_acks(key, max, delay);
                     }
                 }
@@ -328,6 +331,13 @@ impl Core {
         channel.setup.consumers.retain(|record| record.life != Life::Stopped);
         channel.unrestored = None;
         let Reopening { restored, failed, .. } = &*reopening;
+        let (channel, restored_count, failed_count) =
+            (channel.number, restored.len(), failed.len());
+        self.trace.note(|| Event::ChannelReopened {
+            channel,
+            restored: restored_count,
+            failed: failed_count,
+        });
         let outcome = Reopened { restored: restored.clone(), failed: failed.clone() };
         self.end_reopening(&reopening, &Ok(outcome));
         self.publishers.wake_all(&mut self.wakes);

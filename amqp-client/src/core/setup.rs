@@ -18,7 +18,7 @@ pub(crate) struct Setup {
     /// Consumers whose handle exists, in the order of their start.
     pub(crate) consumers: Vec<Record>,
     /// How acknowledgements of the instance that is gone waited.
-    pub(crate) coalesce: Option<(usize, Duration)>,
+    pub(crate) coalesce: Option<Box<(usize, Duration)>>,
     /// What an empty queue name stands for.
     pub(crate) last_queue: Option<QueueName>,
 }

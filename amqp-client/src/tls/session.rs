@@ -38,11 +38,14 @@ where
         None => Arc::new(config(tls.clone()).await?),
     };
     let connector = TlsConnector::from(config);
-    connector.connect(server_name, transport).await.map_err(|error| match session_error(&error) {
+    let session = connector.connect(server_name, transport).await;
+    let session = session.map_err(|error| match session_error(&error) {
         Some(error) => error,
         None if error.kind() == io::ErrorKind::UnexpectedEof => TlsError::Eof,
         None => TlsError::Io(Arc::new(error)),
-    })
+    })?;
+    crate::trace::tls_established(name);
+    Ok(session)
 }
 
 /// What TLS itself says in an error of a socket; `None` where it is the socket's own.

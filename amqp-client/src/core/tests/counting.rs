@@ -143,3 +143,10 @@ fn octets_frames_calls_and_blocks_are_counted() {
     script.advance(2 * SECOND);
     assert_eq!(counters(&mut script).blocked, 5 * SECOND);
 }
+
+#[test]
+fn an_idle_channel_stays_small() {
+    // Of the kilobyte that one may cost, with its handle and its place in the tables.
+    let size = size_of::<crate::core::Channel>();
+    assert!(size <= 896, "{size} octets");
+}
