@@ -38,7 +38,7 @@ fn tests_below(folder: &Path, found: &mut HashSet<String>) {
 fn every_row_has_its_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut tests = HashSet::new();
-    for folder in ["tests", "amqp-client/tests", "amqp-client/src"] {
+    for folder in ["tests", "amqp-client/tests", "amqp-client/src", "amqp-gssapi/tests"] {
         tests_below(&root.join(folder), &mut tests);
     }
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
