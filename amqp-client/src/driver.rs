@@ -1,6 +1,7 @@
 //! The connection's one task: it moves octets between the socket and the core, and wakes at the core's
 //! deadlines.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -24,6 +25,10 @@ const READ_MAX: usize = 256 * 1024;
 const SMALL_READS: u32 = 64;
 /// Reads in a row, each at once successful, before deadlines and other tasks have their turn.
 const READS_IN_A_ROW: u32 = 16;
+/// As many octets also end the turn: what was delivered is handled while it is in the processor's cache.
+const OCTETS_IN_A_ROW: usize = READ_MAX;
+/// Large read buffers that are kept for reuse while deliveries hold slices of them.
+const KEPT_BUFFERS: usize = 4;
 
 /// Drives a connection until it is closed.
 #[derive(Debug)]
@@ -31,6 +36,9 @@ pub(crate) struct Driver<S> {
     shared: Arc<Shared>,
     socket: S,
     input: BytesMut,
+    /// Earlier ones of full size, the one that was filled last behind: free again when no delivery holds
+    /// a slice of it.
+    earlier_inputs: VecDeque<BytesMut>,
     read_size: usize,
     small_reads: u32,
     transmit: Transmit,
@@ -51,6 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             shared,
             socket,
             input: BytesMut::new(),
+            earlier_inputs: VecDeque::new(),
             read_size: READ_MIN,
             small_reads: 0,
             transmit: Transmit::default(),
@@ -69,15 +78,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self
     }
 
-    /// Reads once, as far as the core wants it. Ready when something has changed.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads once, as far as the core wants it. Ready when something has changed, with the number of
+    /// octets.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let now = Instant::now().into_std();
         if !self.shared.drive(&mut self.wakes, |core| core.wants_read(now)) {
             return Poll::Pending;
         }
         let room = self.input.capacity() - self.input.len();
         if room < self.read_size / 2 {
-            self.input.reserve(self.read_size);
+            self.make_room();
         }
         let before = self.input.len();
         let room = self.input.capacity() - before;
@@ -95,6 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 let input = &mut self.input;
                 self.shared.drive(&mut self.wakes, |core| core.handle_input(input, now));
                 self.adapt_read_size(count, count == room);
+                return Poll::Ready(count);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.write_error = write_error;
@@ -108,7 +119,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.shared.drive(&mut self.wakes, |core| core.lose(CloseReason::Io(error.into())));
             }
         }
-        Poll::Ready(())
+        Poll::Ready(0)
+    }
+
+    /// Makes room for a read behind what is left of the input. Large buffers go round: allocating one
+    /// means to have its pages cleared, which takes longer than filling it.
+    fn make_room(&mut self) {
+        if self.read_size < READ_MAX || self.input.try_reclaim(self.read_size) {
+            return self.input.reserve(self.read_size);
+        }
+        let needed = self.input.len() + self.read_size;
+        let is_free = |buffer: &mut BytesMut| buffer.try_reclaim(needed);
+        let mut next = match self.earlier_inputs.iter_mut().position(is_free) {
+            Some(index) => self.earlier_inputs.remove(index).unwrap_or_default(),
+            None => BytesMut::with_capacity(needed),
+        };
+        next.extend_from_slice(&self.input);
+        let mut earlier = std::mem::replace(&mut self.input, next);
+        earlier.clear();
+        if self.earlier_inputs.len() == KEPT_BUFFERS {
+            self.earlier_inputs.pop_front();
+        }
+        self.earlier_inputs.push_back(earlier);
     }
 
     /// Makes the read buffer as large as the traffic asks for.
@@ -122,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.read_size = READ_MIN;
             self.small_reads = 0;
             self.input = BytesMut::new();
+            self.earlier_inputs = VecDeque::new();
         }
     }
 
@@ -204,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let mut reads = 0;
+        let (mut reads, mut octets) = (0, 0);
         loop {
             // Whatever comes up from here on is either seen below or keeps this task awake.
             this.shared.drive(&mut this.wakes, |core| core.attention = false);
@@ -225,10 +258,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
                 this.shared.drive(&mut this.wakes, |core| core.credentials_came(answer, now()));
                 continue;
             }
-            let has_read = this.poll_read(cx).is_ready();
-            reads += u32::from(has_read);
-            if has_read && reads < READS_IN_A_ROW {
-                continue;
+            let read = this.poll_read(cx);
+            let has_read = read.is_ready();
+            if let Poll::Ready(count) = read {
+                reads += 1;
+                octets += count;
+                if reads < READS_IN_A_ROW && octets < OCTETS_IN_A_ROW {
+                    continue;
+                }
             }
             if this.poll_timer(cx).is_ready() {
                 continue;
