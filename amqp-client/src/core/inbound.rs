@@ -1,5 +1,6 @@
 //! What comes from the server: octets to frames, frames to whoever waits for them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -332,6 +333,10 @@ impl Core {
                 _ => Err(Violation::Unexpected { channel: channel.number, method: id }),
             };
         };
+        if channel.due.is_empty() {
+            // Idle channels keep no room for what is asked now and then.
+            channel.due = VecDeque::new();
+        }
         match due.then {
             Then::Nothing => {}
             Then::Change(changes) => self.record(changes, Some(&reply)),

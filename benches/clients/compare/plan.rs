@@ -95,8 +95,8 @@ const WORKS: &[(&str, &str, Kind, [Option<f64>; 2])] = &[
     ),
     ("consume-64k", "consume 64 KiB, no ack", Kind::Consume { large: true }, [Some(9.0), None]),
     ("open", "open a connection, to the first confirm", Kind::Open, [Some(350.0), None]),
-    ("connections", "an idle connection", Kind::Memory, [Some(20_000.0), None]),
-    ("channels", "an idle channel", Kind::Memory, [Some(1000.0), None]),
+    ("connections", "an idle connection", Kind::Memory, [Some(20.0 * 1024.0), None]),
+    ("channels", "an idle channel", Kind::Memory, [Some(1024.0), None]),
 ];
 
 impl Plan {
