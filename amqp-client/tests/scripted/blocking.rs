@@ -527,7 +527,9 @@ fn a_cancel_comes_to_a_callback_that_wants_it() {
 
 #[test]
 fn events_of_the_connection_are_events() {
-    let (connection, _channel, server) = play_channel(async |mut peer, _| {
+    let (connection, channel, server) = play_channel(async |mut peer, _| {
+        // Not before the streams have begun.
+        peer.expect::<basic::RecoverAsync>().await;
         peer.method(0, &connection::Blocked { reason: short("low on memory") });
         peer.method(0, &connection::Unblocked {});
         peer.flush().await;
@@ -539,6 +541,7 @@ fn events_of_the_connection_are_events() {
         Ok(())
     });
     let mut events = iter(connection.events());
+    channel.recover_async(true).wait().unwrap();
     for expected in ["Connected", "Blocked", "Unblocked"] {
         assert!(connection.drain_events(Some(LONG)).unwrap());
         assert!(told.try_recv().unwrap().starts_with(expected));
