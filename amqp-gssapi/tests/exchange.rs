@@ -34,9 +34,8 @@ async fn send(stream: &mut DuplexStream, method: &impl amqp091_client::amqp091::
 async fn a_ticket_logs_in_and_the_server_proves_itself_too() {
     assert!(Gssapi::new().is_available());
     let (client, mut server) = tokio::io::duplex(64 * 1024);
-    let options = ConnectOptions::default()
-        .host("localhost")
-        .mechanisms([Gssapi::new().into_mechanism()]);
+    let options =
+        ConnectOptions::default().host("localhost").mechanisms([Gssapi::new().into_mechanism()]);
     let serve = async {
         let mut input = BytesMut::new();
         let mut header = [0; 8];
