@@ -56,14 +56,16 @@ impl Client for AmqpClient {
         let no_ack = acks == Acks::None;
         channel.basic_qos(if no_ack { 0 } else { PREFETCH }, false).await.unwrap();
         let options = ConsumeOpts { no_ack, ..ConsumeOpts::default() };
-        let mut consumer = channel.basic_consume(queue, "consumer", options).await.unwrap();
+        // Another tag each time: a tag that was cancelled gets nothing any more (version 0.1.0).
+        let tag = format!("consumer-{count}");
+        let mut consumer = channel.basic_consume(queue, &tag, options).await.unwrap();
         for number in 1..=count {
             let delivery = consumer.next().await.unwrap();
             if let Some(multiple) = acks.after(number) {
                 channel.basic_ack(delivery.delivery_tag, multiple).unwrap();
             }
         }
-        channel.basic_cancel("consumer").await.unwrap();
+        channel.basic_cancel(&tag).await.unwrap();
     }
 
     async fn close(connection: Connection) {

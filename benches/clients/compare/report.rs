@@ -61,6 +61,10 @@ pub(crate) fn markdown(plan: &Plan, samples: &Samples, rounds: usize) -> String 
     }
     single_figures(&mut out, plan, samples);
     budgets(&mut out, plan, samples);
+    for &(work, contender) in &samples.failed {
+        let (contender, work) = (&plan.contenders[contender].label, plan.works[work].label);
+        let _ = writeln!(out, "{contender} failed each time at: {work}.");
+    }
     for (label, failures) in &samples.again {
         let _ = writeln!(out, "{label} failed {failures} times, and was started again.");
     }

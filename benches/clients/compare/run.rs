@@ -1,6 +1,6 @@
 //! Runs the programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use crate::plan::{Contender, Kind, Plan, Target, Work};
 /// No run takes as long as this.
 const RUN_MAX: Duration = Duration::from_secs(20);
 /// A client that fails may try again: what is measured is not how often it does.
-const TRIES: usize = 4;
+const TRIES: usize = 3;
 /// Messages against a broker, small and large: it is the slower side.
 const BROKER_SMALL: u64 = 50_000;
 const BROKER_LARGE: u64 = 1_000;
@@ -66,8 +66,8 @@ pub(crate) struct Samples {
     figures: BTreeMap<(usize, usize, usize, String), Vec<f64>>,
     /// Contenders that failed and were started again, and how often.
     pub(crate) again: BTreeMap<String, usize>,
-    /// Runs that failed for good.
-    pub(crate) failed: usize,
+    /// What a contender can't do, by work and contender: it is not asked again.
+    pub(crate) failed: BTreeSet<(usize, usize)>,
 }
 
 impl Samples {
@@ -125,6 +125,9 @@ pub(crate) fn measure(plan: &Plan, server: &Server, rounds: usize, seconds: f64)
                     let index = (turn + round) % plan.contenders.len();
                     let contender = &plan.contenders[index];
                     let place = (work_index, idle_index, index);
+                    if samples.failed.contains(&(work_index, index)) {
+                        continue;
+                    }
                     if round < rounds {
                         let line =
                             attempt(&contender.program, contender, work, server, idle, seconds);
@@ -158,7 +161,10 @@ impl Samples {
         }
         match line {
             Some(line) => self.add(place, &line, wanted),
-            None => self.failed += 1,
+            None => {
+                let (work, _, contender) = place;
+                self.failed.insert((work, contender));
+            }
         }
     }
 }
