@@ -28,6 +28,8 @@ const AHEAD: usize = 256 * 1024;
 /// A content whose body is still to come in part.
 #[derive(Debug)]
 pub(crate) struct OpenBody {
+    /// The channel's instance: the same handle may begin another body by the next one.
+    epoch: u32,
     watch: Watch,
     address: Option<(ShortStr, ShortStr)>,
     fingerprint: Option<Fingerprint>,
@@ -38,7 +40,8 @@ pub(crate) struct OpenBody {
 
 impl Core {
     /// Sends all of `message` but its body, of which it has the beginning; `body_size` octets it will be.
-    /// Or waits: for room, or for the server to lift a block.
+    /// Or waits: for room, or for the server to lift a block. Returns the channel's instance, for the
+    /// pieces behind.
     pub(crate) fn poll_begin_body(
         &mut self,
         key: ChannelKey,
@@ -47,14 +50,14 @@ impl Core {
         terms: (Terms, Option<Instant>),
         wait: &mut PublishWait,
         cx: &Context<'_>,
-    ) -> Poll<Result<(), Error>> {
+    ) -> Poll<Result<u32, Error>> {
         let (Terms { publish, confirm }, now) = terms;
         match self.begin_body(key, message, body_size, confirm) {
-            Ok(true) => {
+            Ok(Some(epoch)) => {
                 self.forget_publish(wait);
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(epoch));
             }
-            Ok(false) => {}
+            Ok(None) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
         self.publishers.wait(&mut wait.room, cx.waker());
@@ -65,23 +68,23 @@ impl Core {
         }
     }
 
-    /// As above; `false` when that must wait.
+    /// As above; `None` when that must wait.
     fn begin_body(
         &mut self,
         key: ChannelKey,
         message: &impl Outgoing,
         body_size: u64,
         confirm: Option<Duration>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<u32>, Error> {
         self.check_open()?;
         let is_full = self.is_full() || self.blocked.is_some();
-        let Some(channel) = self.channels.get_mut(key) else { return Ok(false) };
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(None) };
         channel.check_open()?;
         if !channel.subscriptions.is_empty() {
             return Err(Error::ChannelConsumes { channel: channel.number });
         }
         if is_full || !channel.flow || channel.hold.is_some() || channel.open_body.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
         let number = channel.number;
         let watch = message.watch();
@@ -114,9 +117,10 @@ impl Core {
             body => vec![body.to_bytes()],
         };
         self.output.pieces(number, pieces, missing);
+        let epoch = channel.epoch;
         channel.open_body =
-            Some(Box::new(OpenBody { watch, address, fingerprint, confirm, missing }));
-        Ok(true)
+            Some(Box::new(OpenBody { epoch, watch, address, fingerprint, confirm, missing }));
+        Ok(Some(epoch))
     }
 
     /// Appends the next piece of the body, which must not be larger than what is missing, or waits for
@@ -124,6 +128,7 @@ impl Core {
     pub(crate) fn poll_feed(
         &mut self,
         key: ChannelKey,
+        epoch: u32,
         piece: &mut Bytes,
         now: Instant,
         wait: &mut PublishWait,
@@ -131,7 +136,7 @@ impl Core {
     ) -> Poll<Result<Option<Published>, Error>> {
         self.check_open()?;
         let Some(channel) = self.channels.get_mut(key) else { return Poll::Pending };
-        let Some(open) = &mut channel.open_body else {
+        let Some(open) = channel.open_body.as_mut().filter(|open| open.epoch == epoch) else {
             // Another instance of the channel may be open already.
             channel.check_open()?;
             return Poll::Ready(Err(Error::ChannelClosed {
@@ -161,10 +166,9 @@ impl Core {
     }
 
     /// The rest of a body will never come.
-    pub(crate) fn abandon_body(&mut self, key: ChannelKey) {
-        let has_open_body =
-            self.channels.get_mut(key).is_some_and(|channel| channel.open_body.is_some());
-        if has_open_body && matches!(self.phase, Phase::Open) {
+    pub(crate) fn abandon_body(&mut self, key: ChannelKey, epoch: u32) {
+        let open = self.channels.get_mut(key).and_then(|channel| channel.open_body.as_ref());
+        if open.is_some_and(|open| open.epoch == epoch) && matches!(self.phase, Phase::Open) {
             self.give_up_channel(key, CloseReason::BodyUnfinished);
         }
     }

@@ -234,8 +234,8 @@ enum Stage {
     Gathering,
     /// What was read waits to be published: all there is, or the beginning.
     Beginning,
-    /// The piece to send next; empty when it is to be read.
-    Feeding(Bytes),
+    /// The piece to send next, empty when it is to be read, and the channel's instance.
+    Feeding(Bytes, u32),
     Done,
 }
 
@@ -293,19 +293,19 @@ impl<S: BodySource> PublishingFrom<'_, S> {
                         });
                         return published.map_ok(Some);
                     }
-                    ready!(channel.with(|core| {
+                    let epoch = ready!(channel.with(|core| {
                         core.poll_begin_body(channel.key, message, body_size, terms, wait, cx)
                     }))?;
-                    self.stage = Stage::Feeding(Bytes::new());
+                    self.stage = Stage::Feeding(Bytes::new(), epoch);
                 }
-                Stage::Feeding(piece) if piece.is_empty() => {
+                &mut Stage::Feeding(ref piece, epoch) if piece.is_empty() => {
                     let octets = ready!(self.poll_chunk(cx))?;
-                    self.stage = Stage::Feeding(octets);
+                    self.stage = Stage::Feeding(octets, epoch);
                 }
-                Stage::Feeding(piece) => {
-                    let (channel, wait) = (self.channel, &mut self.wait);
-                    let fed =
-                        channel.with(|core| core.poll_feed(channel.key, piece, now(), wait, cx));
+                Stage::Feeding(piece, epoch) => {
+                    let (channel, wait, epoch) = (self.channel, &mut self.wait, *epoch);
+                    let fed = channel
+                        .with(|core| core.poll_feed(channel.key, epoch, piece, now(), wait, cx));
                     if let Some(published) = ready!(fed)? {
                         return Poll::Ready(Ok(Some(published)));
                     }
@@ -319,14 +319,17 @@ impl<S: BodySource> PublishingFrom<'_, S> {
 impl<S> PublishingFrom<'_, S> {
     /// Gives up whatever was begun.
     fn give_up(&mut self) {
-        let is_begun = matches!(self.stage, Stage::Feeding(_));
+        let begun = match self.stage {
+            Stage::Feeding(_, epoch) => Some(epoch),
+            _ => None,
+        };
         self.stage = Stage::Done;
-        if is_begun || self.wait.is_waiting() {
+        if begun.is_some() || self.wait.is_waiting() {
             let (key, wait) = (self.channel.key, &mut self.wait);
             self.channel.with(|core| {
                 core.forget_publish(wait);
-                if is_begun {
-                    core.abandon_body(key);
+                if let Some(epoch) = begun {
+                    core.abandon_body(key, epoch);
                 }
             });
         }

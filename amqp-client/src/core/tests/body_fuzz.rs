@@ -42,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A body on its way, and its task.
 struct Feeder {
+    epoch: u32,
     wait: PublishWait,
     alarm: Arc<Alarm>,
     waker: Waker,
@@ -87,8 +88,9 @@ impl Fuzz {
             &mut wait,
             cx,
         ) {
-            Poll::Ready(Ok(())) => {
-                *feeder = Some(Feeder { wait, alarm, waker, waits: false, missing: body_size });
+            Poll::Ready(Ok(epoch)) => {
+                let missing = body_size;
+                *feeder = Some(Feeder { epoch, wait, alarm, waker, waits: false, missing });
             }
             // One that waits gives up at once.
             Poll::Ready(Err(_)) | Poll::Pending => self.script.core.forget_publish(&mut wait),
@@ -103,7 +105,14 @@ impl Fuzz {
         let len = feeder.missing.min(len as u64) as usize;
         let mut piece = Bytes::from(vec![2; len]);
         let cx = &Context::from_waker(&feeder.waker);
-        match self.script.core.poll_feed(*channel, &mut piece, now, &mut feeder.wait, cx) {
+        match self.script.core.poll_feed(
+            *channel,
+            feeder.epoch,
+            &mut piece,
+            now,
+            &mut feeder.wait,
+            cx,
+        ) {
             Poll::Pending => feeder.waits = true,
             Poll::Ready(result) => {
                 assert!(rang || !feeder.waits, "it could go on, but was not woken");
@@ -125,7 +134,7 @@ impl Fuzz {
         let (channel, _, feeder) = &mut self.channels[of];
         if let Some(mut feeder) = feeder.take() {
             self.script.core.forget_publish(&mut feeder.wait);
-            self.script.core.abandon_body(*channel);
+            self.script.core.abandon_body(*channel, feeder.epoch);
         }
     }
 

@@ -15,27 +15,33 @@ struct Feeder {
     wait: PublishWait,
     alarm: Arc<Alarm>,
     waker: Waker,
+    epoch: u32,
 }
 
 impl Feeder {
     /// Begins a body of `body_size` octets with its first three.
     fn begin(script: &mut Script, channel: ChannelKey, body_size: u64) -> Self {
         let mut feeder = Self::new(channel);
-        assert!(matches!(feeder.poll_begin(script, body_size), Poll::Ready(Ok(()))));
+        assert!(matches!(feeder.poll_begin(script, body_size), Poll::Ready(Ok(_))));
         feeder
     }
 
     fn new(channel: ChannelKey) -> Self {
         let (alarm, waker) = Alarm::new();
-        Self { channel, wait: PublishWait::default(), alarm, waker }
+        Self { channel, wait: PublishWait::default(), alarm, waker, epoch: 0 }
     }
 
-    fn poll_begin(&mut self, script: &mut Script, body_size: u64) -> Poll<Result<(), Error>> {
+    fn poll_begin(&mut self, script: &mut Script, body_size: u64) -> Poll<Result<u32, Error>> {
         let cx = &Context::from_waker(&self.waker);
         let mut message = message("q", b"abc");
         message.method.mandatory = true;
         let (channel, terms) = (self.channel, (Terms::default(), None));
-        script.core.poll_begin_body(channel, &message, body_size, terms, &mut self.wait, cx)
+        let wait = &mut self.wait;
+        let begun = script.core.poll_begin_body(channel, &message, body_size, terms, wait, cx);
+        if let Poll::Ready(Ok(epoch)) = begun {
+            self.epoch = epoch;
+        }
+        begun
     }
 
     fn feed(
@@ -46,7 +52,8 @@ impl Feeder {
         let cx = &Context::from_waker(&self.waker);
         let mut piece = Bytes::copy_from_slice(octets);
         let now = script.now();
-        let fed = script.core.poll_feed(self.channel, &mut piece, now, &mut self.wait, cx);
+        let fed =
+            script.core.poll_feed(self.channel, self.epoch, &mut piece, now, &mut self.wait, cx);
         script.wake();
         fed
     }
@@ -167,7 +174,7 @@ fn one_that_never_ends_costs_its_channel_and_no_other() {
         script.sent();
         assert!(feeder.feed(&mut script, &[1; 4000]).is_ready());
         script.core.forget_publish(&mut feeder.wait);
-        script.core.abandon_body(channel);
+        script.core.abandon_body(channel, feeder.epoch);
         script.wake();
         let error = script.answer(call).unwrap_err();
         assert!(matches!(error.close_reason(), Some(CloseReason::BodyUnfinished)), "{error}");
@@ -210,7 +217,7 @@ fn a_channel_that_the_server_closes_in_the_middle_is_given_up() {
         Poll::Ready(Err(error)) => assert_eq!(error.reply_code(), Some(ReplyCode::NOT_FOUND)),
         other => panic!("{other:?}"),
     }
-    script.core.abandon_body(channel);
+    script.core.abandon_body(channel, feeder.epoch);
     assert_eq!(script.sent(), []);
     assert!(script.core.check_open().is_ok());
 }
@@ -246,7 +253,7 @@ fn the_end_of_the_connection_ends_it() {
         script.wake();
         assert!(feeder.alarm.rang(), "case {case}");
         assert!(matches!(feeder.feed(&mut script, b"x"), Poll::Ready(Err(_))), "case {case}");
-        script.core.abandon_body(channel);
+        script.core.abandon_body(channel, feeder.epoch);
         script.writable = true;
         script.sent();
     }
@@ -287,7 +294,7 @@ fn a_channel_that_was_given_up_is_opened_again_by_another_number() {
     let mut feeder = Feeder::begin(&mut script, channel, 10_003);
     assert!(feeder.feed(&mut script, b"more").is_ready());
     script.sent();
-    script.core.abandon_body(channel);
+    script.core.abandon_body(channel, feeder.epoch);
     let now = script.now();
     let wanted = crate::core::reopen::Wanted::default();
     let call = script.core.reopen(channel, wanted, now).unwrap();
@@ -306,4 +313,30 @@ fn a_channel_that_was_given_up_is_opened_again_by_another_number() {
         sent,
         Sent::Method(2, _) | Sent::Header { channel: 2, .. } | Sent::Body(2, _)
     )));
+}
+
+#[test]
+fn a_body_of_an_earlier_instance_touches_no_other() {
+    let (mut script, channel) = script();
+    let mut former = Feeder::begin(&mut script, channel, 10_003);
+    script.sent();
+    script.method(1, channel_close(ReplyCode::NOT_FOUND));
+    let now = script.now();
+    let wanted = crate::core::reopen::Wanted::default();
+    let call = script.core.reopen(channel, wanted, now).unwrap();
+    script.method(2, channel::OpenOk {});
+    assert!(matches!(script.poll_call(call), Poll::Ready(Ok(_))));
+    let mut feeder = Feeder::begin(&mut script, channel, 6);
+    script.sent();
+    // Its source was slow: it learns only now what happened.
+    match former.feed(&mut script, b"old") {
+        Poll::Ready(Err(Error::ChannelClosed { reason, .. })) => {
+            assert!(matches!(*reason, CloseReason::BodyUnfinished), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    script.core.abandon_body(channel, former.epoch);
+    assert!(script.core.check_channel(channel).is_ok());
+    assert_eq!(feeder.finish(&mut script, b"def").delivery_tag, 1);
+    assert_eq!(script.sent(), [Sent::Body(2, Octets(b"def".to_vec()))]);
 }
