@@ -149,12 +149,23 @@ impl Core {
                 return Poll::Ready(Ok(published));
             }
             Ok(None) => {}
-            Err(error) => return Poll::Ready(Err(error)),
+            Err(error) => return self.publish_failed(wait, error),
         }
         match self.poll_wait(now.zip(publish), wait, cx) {
             Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
+            Err(error) => self.publish_failed(wait, error),
         }
+    }
+
+    /// Its place in a queue is the next one's at once, however long the future is kept.
+    #[cold]
+    fn publish_failed<T>(
+        &mut self,
+        wait: &mut PublishWait,
+        error: Error,
+    ) -> Poll<Result<T, Error>> {
+        self.forget_publish(wait);
+        Poll::Ready(Err(error))
     }
 
     /// Goes on with a wait that may take only so long.

@@ -284,3 +284,26 @@ fn a_window_that_is_gone_leaves_no_trace_once_its_messages_are_settled() {
     assert_eq!(figures(&settled(&mut script, second).unwrap()), (1, 0, vec![(0, 'N')]));
     assert_eq!(script.core.open_tally(5, 5), first);
 }
+
+#[test]
+fn who_gives_up_its_place_in_time_leaves_it_to_the_next_though_its_future_is_kept() {
+    let (mut script, channel, tally) = script(1);
+    publish(&mut script, channel, tally);
+    let mut first = Publisher::new(channel, tally);
+    first.terms.publish = Some(SECOND);
+    assert!(first.poll(&mut script, false).is_pending());
+    let mut second = waiting(&mut script, channel, tally);
+    // The place is the first one's, which can't use it.
+    script.method(0, connection::Blocked::default());
+    script.ack(1, 1, false);
+    assert!(first.alarm.rang() && first.poll(&mut script, false).is_pending());
+    script.advance(SECOND);
+    assert!(first.alarm.rang());
+    assert!(matches!(
+        first.poll(&mut script, false),
+        Poll::Ready(Err(Error::PublishTimeout { .. }))
+    ));
+    script.method(0, connection::Unblocked {});
+    assert!(second.alarm.rang());
+    assert!(matches!(second.poll(&mut script, false), Poll::Ready(Ok(1))));
+}
