@@ -329,6 +329,7 @@ impl Core {
         let Some(reopening) = channel.reopening.take() else { return };
         // What wasn't wanted is forgotten.
         channel.setup.consumers.retain(|record| record.life != Life::Stopped);
+        channel.setup.coalesce = None;
         channel.unrestored = None;
         let Reopening { restored, failed, .. } = &*reopening;
         let (channel, restored_count, failed_count) =
