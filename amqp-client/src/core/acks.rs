@@ -63,6 +63,12 @@ impl Acks {
         (self.max, self.delay)
     }
 
+    /// How many acknowledgements wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.acked.len()
+    }
+
     /// A delivery has come that is to be settled.
     pub(super) fn delivered(&mut self, tag: u64) {
         if self.open.back().is_some_and(|last| last.tag >= tag) {

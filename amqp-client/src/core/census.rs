@@ -1,6 +1,7 @@
 //! What a core holds, counted, for tests of what is left behind.
 
 use super::Core;
+use super::confirms::Confirms;
 
 /// Entries in a core's tables. All are zero when every handle of a closed connection is gone.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,8 +30,22 @@ pub(crate) struct Census {
     pub(crate) unconfirmed: usize,
     /// Channels that are looked at for overdue confirms.
     pub(crate) confirming: usize,
+    /// Outcomes of channels' earlier instances that are not fetched.
+    pub(crate) former: usize,
+    /// Windows and batches that have a handle or outstanding messages.
+    pub(crate) tallies: usize,
+    /// Returned messages that nobody waits for, and those who would have them.
+    pub(crate) unclaimed: usize,
+    /// Channels that are looked at for acknowledgements that wait, and such acknowledgements.
+    pub(crate) acking: usize,
+    /// Bodies that are still to come in part.
+    pub(crate) open_bodies: usize,
     /// Publishers that wait for room or leave.
     pub(crate) publishers: usize,
+    /// Waits that may take only so long.
+    pub(crate) timers: usize,
+    /// Events that are kept, and those who read them.
+    pub(crate) events: usize,
     /// Those who wait for the connection's end.
     pub(crate) closers: usize,
     /// Octets that wait to be written.
@@ -48,7 +63,11 @@ impl Core {
             consumers: self.consumers.live(),
             octets: self.consumers.octets(),
             confirming: self.confirming.len(),
+            tallies: self.tallies.live(),
+            acking: self.acking.len(),
             publishers: self.publishers.live(),
+            timers: self.timers.live(),
+            events: self.events.live(),
             closers: self.close_waiters.live(),
             output: self.output.len(),
             ..Census::default()
@@ -58,6 +77,10 @@ impl Core {
             census.channels += 1;
             census.due += channel.due.len();
             census.subscriptions += channel.subscriptions.len();
+            census.former += channel.former.iter().map(Confirms::live).sum::<usize>();
+            census.unclaimed += channel.unclaimed.live();
+            census.acking += channel.acks.as_ref().map_or(0, |acks| acks.waiting());
+            census.open_bodies += usize::from(channel.open_body.is_some());
             if let Some(confirms) = &channel.confirms {
                 census.outcomes += confirms.live();
                 census.unconfirmed += confirms.unconfirmed();

@@ -49,6 +49,12 @@ impl EventLog {
         self.waiters.wake_all(wakes);
     }
 
+    /// Events that are kept, and those who read them.
+    #[cfg(test)]
+    pub(super) fn live(&self) -> usize {
+        self.events.len() + self.readers + self.waiters.live()
+    }
+
     fn end(&self) -> u64 {
         self.first + self.events.len() as u64
     }

@@ -40,6 +40,12 @@ impl Unclaimed {
         self.waiters.wake_all(wakes);
     }
 
+    /// Messages that are kept, their handles, and those who wait.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.queue.len() + self.handles + self.waiters.live()
+    }
+
     /// Wakes those who wait: the channel has ended.
     pub(crate) fn end(&mut self, wakes: &mut Vec<Waker>) {
         self.waiters.wake_all(wakes);

@@ -264,6 +264,12 @@ impl Tallies {
         outcome
     }
 
+    /// How many tallies there are.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.entries.iter().flatten().count()
+    }
+
     /// How many runs of messages are known.
     #[cfg(test)]
     pub(crate) fn runs(&mut self, key: TallyKey) -> usize {

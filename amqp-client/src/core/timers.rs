@@ -40,6 +40,12 @@ impl Timers {
         self.by_time.remove(&key);
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.by_time.len()
+    }
+
     /// The earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.by_time.first_key_value().map(|(&TimerKey(deadline, _), _)| deadline)
