@@ -12,6 +12,7 @@ use amqp091::types::Method;
 
 use super::{ChannelKey, Core};
 use crate::error::Error;
+use crate::options::LONGEST;
 
 /// Settled places in the list that are kept before it is tidied up.
 const UNTIDY: usize = 64;
@@ -179,7 +180,7 @@ impl Core {
         }
         let floor = if channel.unsettled.count() == 0 { 0 } else { channel.last_tag };
         let acks = channel.acks.get_or_insert_with(|| Box::new(Acks::new(floor)));
-        (acks.max, acks.delay) = (max, delay);
+        (acks.max, acks.delay) = (max, delay.min(LONGEST));
     }
 
     /// Sends the acknowledgements that wait on a channel.

@@ -15,6 +15,7 @@ use super::tally::Ticket;
 use super::timers::TimerKey;
 use super::{ChannelKey, ConfirmKey, Core, TallyKey, WaiterKey};
 use crate::error::Error;
+use crate::options::LONGEST;
 use crate::publish::{BatchOutcome, Body, Outcome};
 
 /// The delivery mode of a message that survives a restart of the server in a durable queue.
@@ -182,7 +183,7 @@ impl Core {
         let Some((now, after)) = limit else { return Ok(()) };
         match wait.timer {
             None => {
-                wait.timer = Some(self.timers.start(now + after, cx.waker()));
+                wait.timer = Some(self.timers.start(now + after.min(LONGEST), cx.waker()));
                 self.attention = true;
                 Ok(())
             }
@@ -327,7 +328,7 @@ impl Core {
             confirms.mandatory(delivery_tag, exchange, routing_key, fingerprint());
         }
         if let Some((now, after)) = confirm {
-            confirms.deadline(delivery_tag, now + after, after);
+            confirms.deadline(delivery_tag, now + after.min(LONGEST), after);
             self.attention = true;
         }
         // The confirm can only come if the socket is read.

@@ -440,3 +440,20 @@ proptest! {
         model.take(&Step::Idle);
     }
 }
+
+#[test]
+fn a_delay_may_be_as_long_as_one_likes() {
+    let mut script = Script::open();
+    let channel = script.channel();
+    let consumer = script.consume(channel, 1, "c", false);
+    script.core.coalesce_acks(channel, 2, Duration::MAX);
+    script.deliver(1, "c", 1, b"x");
+    script.deliver(1, "c", 2, b"x");
+    assert_eq!(script.delivered(consumer), [1, 2]);
+    for tag in [1, 2] {
+        let ack = basic::Ack { delivery_tag: tag, multiple: false };
+        script.core.settle(channel, (0, tag), false, &ack).unwrap();
+        script.advance(SECOND);
+    }
+    assert_eq!(script.sent(), [sent(1, basic::Ack { delivery_tag: 2, multiple: true })]);
+}

@@ -161,3 +161,19 @@ fn an_own_deadline_ends_with_the_channel() {
     script.sent();
     assert_eq!(script.core.next_deadline(script.now()), None);
 }
+
+#[test]
+fn the_longest_time_is_none_at_all() {
+    let (mut script, channel) = script();
+    let for_ever = Some(Duration::MAX);
+    blocked(&mut script, true);
+    let mut waiting = Waiting::new(channel, for_ever, for_ever);
+    assert!(waiting.poll(&mut script).is_pending());
+    script.advance(1_000_000 * SECOND);
+    blocked(&mut script, false);
+    assert!(matches!(waiting.poll(&mut script), Poll::Ready(Ok(Published::Confirm(_)))));
+    // It has no other deadline either.
+    blocked(&mut script, true);
+    script.advance(SECOND);
+    blocked(&mut script, false);
+}
