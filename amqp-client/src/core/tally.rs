@@ -53,6 +53,8 @@ struct Tally {
     granted: usize,
     /// No ticket from this on was.
     next_granted: u64,
+    /// Whether all of the queue were told that failures take the room.
+    told_stopped: bool,
     settled: Waiters,
     released: bool,
 }
@@ -60,16 +62,18 @@ struct Tally {
 impl Tally {
     /// Tells those in front of the queue of room that there is.
     fn grant(&mut self, wakes: &mut Vec<Waker>) {
+        let is_stopped = self.outcome.failed.len() >= self.failures;
+        // Once is enough: they leave one by one, and each comes by here.
+        let told = std::mem::replace(&mut self.told_stopped, is_stopped);
         if self.queue.is_empty() {
             return;
         }
-        let is_stopped = self.outcome.failed.len() >= self.failures;
         for (&ticket, waiting) in self.queue.range_mut(self.next_granted..) {
             if self.outstanding + self.granted < self.limit {
                 waiting.granted = true;
                 self.granted += 1;
                 self.next_granted = ticket + 1;
-            } else if !is_stopped {
+            } else if told || !is_stopped {
                 break;
             }
             // Whoever waits for room that failures take is told so.
@@ -100,6 +104,7 @@ impl Tallies {
             next_ticket: 0,
             granted: 0,
             next_granted: 0,
+            told_stopped: false,
             settled: Waiters::default(),
             released: false,
         }));

@@ -307,3 +307,19 @@ fn who_gives_up_its_place_in_time_leaves_it_to_the_next_though_its_future_is_kep
     assert!(second.alarm.rang());
     assert!(matches!(second.poll(&mut script, false), Poll::Ready(Ok(1))));
 }
+
+#[test]
+fn those_who_wait_are_told_of_each_stop() {
+    let (mut script, channel, tally) = script(1);
+    for round in 0..3 {
+        publish(&mut script, channel, tally);
+        let mut queue: Vec<_> = (0..3).map(|_| waiting(&mut script, channel, tally)).collect();
+        script.nack(1, round + 1, false);
+        for publisher in &mut queue {
+            assert!(publisher.alarm.rang());
+            let failed = publisher.poll(&mut script, false);
+            assert!(matches!(failed, Poll::Ready(Err(Error::WindowFailed { failed: 1 }))));
+        }
+        assert_eq!(script.core.take_outcome(tally).failed.len(), 1);
+    }
+}
