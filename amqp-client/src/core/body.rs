@@ -134,18 +134,13 @@ impl Core {
         wait: &mut PublishWait,
         cx: &Context<'_>,
     ) -> Poll<Result<Option<Published>, Error>> {
-        self.check_open()?;
+        self.check_body(key, epoch)?;
         let Some(channel) = self.channels.get_mut(key) else { return Poll::Pending };
-        let Some(open) = channel.open_body.as_mut().filter(|open| open.epoch == epoch) else {
-            // Another instance of the channel may be open already.
-            channel.check_open()?;
-            return Poll::Ready(Err(Error::ChannelClosed {
-                channel: channel.number,
-                reason: Arc::new(CloseReason::BodyUnfinished),
-            }));
-        };
+        let Some(open) = &mut channel.open_body else { return Poll::Pending };
         if self.output.fed(channel.number) >= AHEAD {
             self.publishers.wait(&mut wait.room, cx.waker());
+            // A server may have to write before it reads on.
+            self.attention |= !self.reading;
             return Poll::Pending;
         }
         let piece = std::mem::take(piece);
@@ -165,6 +160,40 @@ impl Core {
         Poll::Ready(Ok(Some(published)))
     }
 
+    /// Fails unless the rest of the body that this instance began is still to come.
+    fn check_body(&mut self, key: ChannelKey, epoch: u32) -> Result<(), Error> {
+        self.check_open()?;
+        let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
+        if channel.open_body.as_ref().is_some_and(|open| open.epoch == epoch) {
+            return Ok(());
+        }
+        // Another instance of the channel may be open already.
+        channel.check_open()?;
+        let reason = Arc::new(CloseReason::BodyUnfinished);
+        Err(Error::ChannelClosed { channel: channel.number, reason })
+    }
+
+    /// Waits for what makes it useless to wait for a body's source any longer: the end of the channel, or
+    /// of its instance if the body has begun.
+    pub(crate) fn poll_body_lost(
+        &mut self,
+        key: ChannelKey,
+        begun: Option<u32>,
+        wait: &mut PublishWait,
+        cx: &Context<'_>,
+    ) -> Poll<Error> {
+        let checked = match begun {
+            Some(epoch) => self.check_body(key, epoch),
+            None => self.check_channel(key),
+        };
+        if let Err(error) = checked {
+            return Poll::Ready(error);
+        }
+        self.publishers.wait(&mut wait.room, cx.waker());
+        self.attention |= !self.reading;
+        Poll::Pending
+    }
+
     /// The rest of a body will never come.
     pub(crate) fn abandon_body(&mut self, key: ChannelKey, epoch: u32) {
         let open = self.channels.get_mut(key).and_then(|channel| channel.open_body.as_ref());
@@ -182,6 +211,7 @@ impl Core {
         self.output.give_up(channel.number);
         let number = channel.number;
         self.trace.note(|| Event::ChannelEnded { channel: number, reason: Arc::clone(&reason) });
+        self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
     }
 }

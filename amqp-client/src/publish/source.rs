@@ -244,7 +244,13 @@ impl<S: BodySource> PublishingFrom<'_, S> {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
         let missing = self.body_size - self.read;
         let most = usize::try_from(missing).unwrap_or(usize::MAX);
-        let chunk = ready!(self.source.poll_chunk(most, cx));
+        let Poll::Ready(chunk) = self.source.poll_chunk(most, cx) else {
+            // A source may be silent for ever: the channel may not.
+            let (channel, begun) = (self.channel, self.begun());
+            let wait = &mut self.wait;
+            let lost = channel.with(|core| core.poll_body_lost(channel.key, begun, wait, cx));
+            return lost.map(Err);
+        };
         let kind = match &chunk {
             Ok(octets) if octets.is_empty() => Some(io::ErrorKind::UnexpectedEof),
             Ok(octets) if octets.len() > most => Some(io::ErrorKind::InvalidData),
@@ -317,12 +323,17 @@ impl<S: BodySource> PublishingFrom<'_, S> {
 }
 
 impl<S> PublishingFrom<'_, S> {
-    /// Gives up whatever was begun.
-    fn give_up(&mut self) {
-        let begun = match self.stage {
+    /// The channel's instance by which the body has begun.
+    fn begun(&self) -> Option<u32> {
+        match self.stage {
             Stage::Feeding(_, epoch) => Some(epoch),
             _ => None,
-        };
+        }
+    }
+
+    /// Gives up whatever was begun.
+    fn give_up(&mut self) {
+        let begun = self.begun();
         self.stage = Stage::Done;
         if begun.is_some() || self.wait.is_waiting() {
             let (key, wait) = (self.channel.key, &mut self.wait);

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use amqp091::protocol::{ToServer, basic, confirm, connection};
+use amqp091::protocol::{ReplyCode, ToServer, basic, channel, confirm, connection};
 use amqp091_client::{CloseReason, ConnectOptions, Error, Outcome, OutgoingMessage, PublishError};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout};
@@ -195,6 +195,24 @@ async fn a_body_that_ends_early_ends_its_channel_and_no_other() {
             closing.0.unwrap();
             let is_first = |(channel, _): &(u16, Received)| *channel == 1;
             assert!(!closing.1.iter().any(is_first), "{:?}", closing.1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_source_holds_nobody_on_a_channel_that_is_closed() {
+    within(async {
+        for left in [0, 10, 100_000] {
+            let (_connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+            let reader = Faulty { left, fails: false };
+            let publish = channel.publish_reader("", "q", 1_000_000, reader).into_future();
+            let close = channel::Close { reply_code: ReplyCode::NOT_FOUND, ..Default::default() };
+            let (published, ()) = tokio::join!(publish, async {
+                tokio::time::sleep(SECOND).await;
+                peer.send(1, &close).await;
+            });
+            assert_eq!(published.unwrap_err().reply_code(), Some(ReplyCode::NOT_FOUND));
         }
     })
     .await;

@@ -340,3 +340,37 @@ fn a_body_of_an_earlier_instance_touches_no_other() {
     assert_eq!(feeder.finish(&mut script, b"def").delivery_tag, 1);
     assert_eq!(script.sent(), [Sent::Body(2, Octets(b"def".to_vec()))]);
 }
+
+#[test]
+fn who_waits_to_go_on_has_the_socket_read() {
+    let (mut script, channel) = script();
+    script.writable = false;
+    let mut feeder = Feeder::begin(&mut script, channel, 10_000_000);
+    script.core.reading = false;
+    script.core.attention = false;
+    while feeder.feed(&mut script, &[1; 60_000]).is_ready() {}
+    assert!(script.core.attention, "a server may write before it reads on");
+}
+
+#[test]
+fn consumers_of_a_channel_that_was_given_up_start_again() {
+    let (mut script, channel) = script();
+    let mut feeder = Feeder::begin(&mut script, channel, 10_003);
+    let consume = consume("c", false);
+    let consumer = script.core.consume_no_wait(channel, &consume).unwrap();
+    script.core.forget_publish(&mut feeder.wait);
+    script.core.abandon_body(channel, feeder.epoch);
+    assert!(matches!(script.deliveries(consumer), Poll::Ready(Err(End::Closed(_)))));
+    script.sent();
+    let (now, wanted) = (script.now(), crate::core::Wanted { modes: false, consumers: true });
+    let call = script.core.reopen(channel, wanted, now).unwrap();
+    script.method(2, channel::OpenOk {});
+    assert_eq!(script.sent(), [sent(2, channel::Open {}), sent(2, consume)]);
+    script.method(2, basic::ConsumeOk { consumer_tag: short("c") });
+    match script.poll_call(call) {
+        Poll::Ready(Ok(Answer::Reopened(reopened))) => assert_eq!(reopened.restored, ["c"]),
+        other => panic!("{other:?}"),
+    }
+    script.deliver(2, "c", 1, b"x");
+    assert_eq!(script.delivered(consumer), [1]);
+}
