@@ -649,11 +649,12 @@ impl Core {
         }
         channel.count_settled(delivery_tag, multiple, M::ID == basic::Ack::ID);
         let waits = channel.acks.is_some();
-        if multiple {
-            channel.settled_through = delivery_tag;
-        }
         if waits && self.keep_ack::<M>(key, delivery_tag, multiple) {
             return Ok(());
+        }
+        // Not before what waits was sent: that would stand for what this is about.
+        if multiple && let Some(channel) = self.channels.get_mut(key) {
+            channel.settled_through = delivery_tag;
         }
         self.send(key, method)
     }

@@ -149,6 +149,22 @@ fn what_came_before_it_was_asked_for_is_not_settled_along() {
 }
 
 #[test]
+fn what_is_refused_together_with_all_before_it_is_not_acknowledged_first() {
+    let mut script = Script::open();
+    let channel = script.channel();
+    script.consume(channel, 1, "c", false);
+    script.deliver(1, "c", 1, b"x");
+    script.core.coalesce_acks(channel, 100, DELAY);
+    (2..=4).for_each(|delivery_tag| script.deliver(1, "c", delivery_tag, b"x"));
+    ack(&mut script, channel, 2);
+    ack(&mut script, channel, 3);
+    // The first is refused along, and came before acknowledgements were kept.
+    let nack = basic::Nack { delivery_tag: 4, multiple: true, requeue: true };
+    script.core.settle(channel, (0, 4), true, &nack).unwrap();
+    assert_eq!(script.sent(), [acked(2, false), acked(3, false), sent(1, nack)]);
+}
+
+#[test]
 fn what_was_settled_before_it_was_asked_for_is_in_nobodys_way() {
     let mut script = Script::open();
     let channel = script.channel();
