@@ -46,6 +46,7 @@ impl Core {
         });
         self.phase = Phase::Closing { deadline: now + self.options.close_timeout };
         self.publishers.wake_all(&mut self.wakes);
+        self.tallies.wake_all(&mut self.wakes);
     }
 
     /// Waits for the end of the connection. An error says that our closing handshake had none.
@@ -220,6 +221,7 @@ impl Core {
             channel.state = State::Closing(reason);
         }
         self.publishers.wake_all(&mut self.wakes);
+        self.tallies.wake_all(&mut self.wakes);
         Ok(call)
     }
 

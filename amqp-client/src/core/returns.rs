@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
+use super::channels::State;
 use super::waiters::{WaiterKey, Waiters};
 use super::{ChannelKey, Core};
 use crate::publish::Returned;
@@ -86,8 +87,9 @@ impl Core {
         waiter: &mut Option<WaiterKey>,
         cx: &Context<'_>,
     ) -> Poll<Option<Box<Returned>>> {
-        let has_ended = self.check_channel(key).is_err();
         let Some(channel) = self.channels.get_mut(key) else { return Poll::Ready(None) };
+        // While it is being closed, some may still come.
+        let has_ended = matches!(channel.state, State::Closed(_) | State::Reopening(_));
         let unclaimed = &mut channel.unclaimed;
         match unclaimed.queue.pop_front() {
             Some(returned) => {

@@ -180,6 +180,13 @@ impl Tallies {
         }
     }
 
+    /// Wakes all who wait for room: a channel is closed, and not for all of them there will be some.
+    pub(crate) fn wake_all(&mut self, wakes: &mut Vec<Waker>) {
+        for tally in self.entries.iter_mut().flatten() {
+            wakes.extend(tally.queue.values_mut().filter_map(|waiting| waiting.waker.take()));
+        }
+    }
+
     /// Whoever had this place in the queue has published, or gives up.
     pub(crate) fn leave_queue(&mut self, key: TallyKey, ticket: Ticket, wakes: &mut Vec<Waker>) {
         let Some(tally) = self.get_mut(key) else { return };
