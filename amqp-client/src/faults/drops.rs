@@ -32,7 +32,7 @@ fn play(steps: &[Step], world: &mut World<'_>, place: Place, label: Option<usize
             droppable = world.droppable();
             match label {
                 Some(label) => world.drop_task(label),
-                None => world.say(&[]),
+                None => world.go_on(),
             }
         }
     }

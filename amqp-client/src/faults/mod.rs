@@ -4,6 +4,10 @@
 //! against what a test lets the server say: on the bare core, or through the connection's task and a
 //! pipe. [`oracle`] says what each of those futures must have told by then, from the program's
 //! operations and the frames that were received whole; it shares no code with the core.
+//!
+//! What the oracle doesn't know (windows, bodies from a source, channels opened again, RPC and the like)
+//! is in [`scenes`], and [`trials`] are their faults: there the run in which nothing goes wrong is the
+//! model of what comes before the fault, and the server checks what the client settles.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,8 +22,10 @@ mod link;
 mod oracle;
 mod program;
 mod random;
+mod scenes;
 mod server;
 mod session;
+mod trials;
 mod world;
 
 use crate::error::{CloseReason, Error};

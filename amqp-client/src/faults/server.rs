@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use amqp091::protocol::{ReplyCode, ToServer, basic, channel, connection, queue, tx};
+use amqp091::protocol::{ReplyCode, ToServer, basic, channel, confirm, connection, queue, tx};
 use amqp091::types::{Method, ShortStr};
 
 use super::body;
@@ -28,9 +28,11 @@ pub(super) enum Say {
 /// What an answer means to the server's side of a channel.
 enum Effect {
     Nothing,
+    Recovered,
+    Got { no_ack: bool },
     Opened,
     Closed,
-    Consuming(u8),
+    Consuming { tag: u8, no_ack: bool },
     Cancelled(u8),
 }
 
@@ -51,6 +53,11 @@ struct Side {
     answers: VecDeque<(Vec<u8>, Effect)>,
     tags: BTreeSet<u8>,
     delivery_tag: u64,
+    /// Consumers whose messages need no acknowledgement.
+    no_ack: BTreeSet<u8>,
+    /// Messages that the client has and hasn't settled.
+    held: BTreeSet<u64>,
+    recovering: bool,
     is_confirming: bool,
     published: Vec<Published>,
     /// A publish whose content is under way, and how much of it is to come.
@@ -120,9 +127,22 @@ impl Server {
             }
             // Who has closed answers nothing else any more.
             _ if side.said_close => None,
-            ToServer::ConfirmSelect(_) => {
+            ToServer::ConfirmSelect(select) => {
                 side.is_confirming = true;
+                if select.no_wait { None } else { side.reply(number, &confirm::SelectOk {}) }
+            }
+            ToServer::BasicAck(basic::Ack { delivery_tag, multiple })
+            | ToServer::BasicNack(basic::Nack { delivery_tag, multiple, .. }) => {
+                side.settle(*delivery_tag, *multiple);
                 None
+            }
+            ToServer::BasicReject(basic::Reject { delivery_tag, .. }) => {
+                side.settle(*delivery_tag, false);
+                None
+            }
+            ToServer::BasicRecover(_) => {
+                side.recovering = true;
+                answer(method_frame(number, &basic::RecoverOk {}), Effect::Recovered)
             }
             ToServer::BasicPublish(publish) => {
                 let (routing_key, mandatory) = (publish.routing_key.clone(), publish.mandatory);
@@ -139,18 +159,11 @@ impl Server {
                 number,
                 &queue::DeclareOk { queue: queue.clone(), message_count: 0, consumer_count: 0 },
             ),
-            ToServer::BasicGet(_) => {
-                side.delivery_tag += 1;
-                let delivery_tag = side.delivery_tag;
-                let got = basic::GetOk { delivery_tag, message_count: 1, ..Default::default() };
-                let size = 20 + (delivery_tag % 3) as usize;
-                let frames = content_frames(number, &got, &body(size, 9), FRAME_MAX);
-                answer(frames, Effect::Nothing)
-            }
-            ToServer::BasicConsume(basic::Consume { consumer_tag, .. }) => {
+            ToServer::BasicGet(get) => answer(Vec::new(), Effect::Got { no_ack: get.no_ack }),
+            ToServer::BasicConsume(basic::Consume { consumer_tag, no_ack, .. }) => {
                 let tag = consumer_tag.as_bytes()[1];
                 let ok = basic::ConsumeOk { consumer_tag: consumer_tag.clone() };
-                answer(method_frame(number, &ok), Effect::Consuming(tag))
+                answer(method_frame(number, &ok), Effect::Consuming { tag, no_ack: *no_ack })
             }
             ToServer::BasicCancel(basic::Cancel { consumer_tag, .. }) => {
                 let tag = consumer_tag.as_bytes()[1];
@@ -167,18 +180,33 @@ impl Server {
         self.look(world);
         let Some(side) = self.sides.get_mut(&number) else { return };
         let is_of_queue =
-            |effect: &Effect| matches!(effect, Effect::Consuming(_) | Effect::Cancelled(_));
+            |effect: &Effect| matches!(effect, Effect::Consuming { .. } | Effect::Cancelled(_));
         let mut answers = side.answers.iter();
         let place =
             if slow { answers.position(|(_, effect)| !is_of_queue(effect)) } else { Some(0) };
         let answer = place.and_then(|place| side.answers.remove(place));
-        let Some((octets, effect)) = answer else { return };
+        let Some((mut octets, effect)) = answer else { return };
         match effect {
             Effect::Nothing => {}
+            Effect::Recovered => {
+                side.recovering = false;
+                side.held.clear();
+            }
+            Effect::Got { no_ack } => {
+                let delivery_tag = side.next_delivery(no_ack);
+                let got = basic::GetOk { delivery_tag, message_count: 1, ..Default::default() };
+                let size = 20 + (delivery_tag % 3) as usize;
+                octets = content_frames(number, &got, &body(size, 9), FRAME_MAX);
+            }
             Effect::Opened => side.is_open = true,
             Effect::Closed => *side = Side::default(),
-            Effect::Consuming(tag) => {
+            Effect::Consuming { tag, no_ack } => {
                 side.tags.insert(tag);
+                if no_ack {
+                    side.no_ack.insert(tag);
+                } else {
+                    side.no_ack.remove(&tag);
+                }
             }
             Effect::Cancelled(tag) => {
                 side.tags.remove(&tag);
@@ -198,6 +226,32 @@ impl Server {
             let number = self.sides.iter().find(busy).map_or(number, |(number, _)| *number);
             self.answer(world, number, false);
         }
+    }
+
+    /// Closes the channel over a consumer that it was asked for.
+    pub(super) fn refuse_consumer(&mut self, world: &mut World<'_>, number: u16) {
+        self.look(world);
+        let Some(side) = self.sides.get_mut(&number) else { return };
+        let is_asked = |(_, effect): &(_, Effect)| matches!(effect, Effect::Consuming { .. });
+        if !side.is_open || side.said_close || !side.answers.iter().any(is_asked) {
+            return;
+        }
+        side.close();
+        let close = channel::Close {
+            class_id: basic::Consume::ID.class_id,
+            method_id: basic::Consume::ID.method_id,
+            ..channel_close(ReplyCode::NOT_FOUND)
+        };
+        world.say(&method_frame(number, &close));
+        self.look(world);
+    }
+
+    /// The next delivery tag, if there is such a consumer.
+    pub(super) fn next_delivery(&mut self, number: u16, tag: &str) -> Option<u64> {
+        let side = self.sides.get_mut(&number).filter(|side| side.is_open && !side.said_close)?;
+        let tag = tag.as_bytes()[1];
+        let no_ack = side.no_ack.contains(&tag);
+        side.tags.contains(&tag).then(|| side.next_delivery(no_ack))
     }
 
     /// Says something, if it has its place now.
@@ -229,6 +283,29 @@ impl Side {
         Some((method_frame(number, method), Effect::Nothing))
     }
 
+    fn next_delivery(&mut self, no_ack: bool) -> u64 {
+        self.delivery_tag += 1;
+        if !no_ack {
+            self.held.insert(self.delivery_tag);
+        }
+        self.delivery_tag
+    }
+
+    /// The client settles messages: a real server closes the channel over one that it doesn't know.
+    fn settle(&mut self, tag: u64, multiple: bool) {
+        assert!(!self.recovering, "{tag} is settled behind a recover");
+        assert!(self.held.contains(&tag), "{tag} is settled and isn't held: {:?}", self.held);
+        if multiple {
+            self.held = self.held.split_off(&tag);
+        }
+        self.held.remove(&tag);
+    }
+
+    fn close(&mut self) {
+        self.said_close = true;
+        self.answers.retain(|(_, effect)| matches!(effect, Effect::Closed));
+    }
+
     /// Some of a content has come.
     fn take(&mut self, octets: &[u8]) {
         let Some((mut message, to_come)) = self.coming.take() else { return };
@@ -244,8 +321,8 @@ impl Side {
     fn say(&mut self, number: u16, say: &Say) -> Option<Vec<u8>> {
         match *say {
             Say::Deliver(tag, size) => self.tags.contains(&tag).then(|| {
-                self.delivery_tag += 1;
-                let delivery = delivery(&format!("t{}", tag as char), self.delivery_tag);
+                let delivery_tag = self.next_delivery(self.no_ack.contains(&tag));
+                let delivery = delivery(&format!("t{}", tag as char), delivery_tag);
                 content_frames(number, &delivery, &body(size, tag), FRAME_MAX)
             }),
             Say::Confirm { choice, multiple, ack } => {
@@ -284,8 +361,7 @@ impl Side {
                 self.tags.remove(&tag).then(|| method_frame(number, &cancel))
             }
             Say::Close => {
-                self.said_close = true;
-                self.answers.retain(|(_, effect)| matches!(effect, Effect::Closed));
+                self.close();
                 Some(method_frame(number, &channel_close(ReplyCode::NOT_FOUND)))
             }
             Say::Flow(active) => Some(method_frame(number, &channel::Flow { active })),
