@@ -237,8 +237,11 @@ impl Oracle {
     fn hand(&mut self, label: Label, number: u16, tag: u64, no_ack: bool, text: String) {
         if self.done[label] {
             // What is being closed is emptied by the server.
-            let is_closing = self.channels[self.numbers[&number]].closing.is_some();
-            if !no_ack && !is_closing && self.phase == Phase::Open {
+            let channel = &self.channels[self.numbers[&number]];
+            let is_closing = channel.closing.is_some();
+            // And it takes back all that came before it recovers.
+            let is_recovering = channel.due.iter().any(|(_, due)| *due == Wanted::Recover);
+            if !no_ack && !is_closing && !is_recovering && self.phase == Phase::Open {
                 self.requeued.push((number, tag));
             }
             return;
@@ -316,7 +319,7 @@ impl Oracle {
             Op::Publish { on, kind, .. } => {
                 open(on).is_some_and(|channel| kind == Kind::Unwatched || !channel.is_transacted)
             }
-            Op::Get { on, .. } | Op::CloseChannel(on) => open(on).is_some(),
+            Op::Get { on, .. } | Op::FlushAcks(on) | Op::CloseChannel(on) => open(on).is_some(),
             Op::UpdateSecret | Op::Close | Op::WaitForEnd => true,
         }
     }
@@ -366,6 +369,7 @@ impl Oracle {
             | Op::Cancel { on, .. }
             | Op::Get { on, .. }
             | Op::Publish { on, .. }
+            | Op::FlushAcks(on)
             | Op::CloseChannel(on) => on,
             Op::Close | Op::WaitForEnd => unreachable!("dealt with above"),
         };
@@ -400,6 +404,7 @@ impl Oracle {
                 let (channel, digest) = (self.slots[&on], digest(&body(size, label as u8)));
                 self.waiting.push(Waiting { label, channel, key, kind, digest });
             }
+            Op::FlushAcks(_) => self.finish(label, "ok"),
             Op::CloseChannel(_) => {
                 let at = self.slots[&on];
                 self.end_calls_and_consumers(at, "channel by user", true);

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::{body, brief, digest};
 use crate::channel::Channel;
 use crate::connection::Connection;
 use crate::consume::ConsumerHandle;
+use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::publish::Outcome;
 
@@ -23,6 +25,7 @@ pub(super) enum Op {
         tag: u8,
         no_ack: bool,
         prefetch: bool,
+        settles: Settles,
     },
     Cancel {
         on: u8,
@@ -38,6 +41,8 @@ pub(super) enum Op {
         size: usize,
         kind: Kind,
     },
+    /// Sends the acknowledgements that wait.
+    FlushAcks(u8),
     CloseChannel(u8),
     UpdateSecret,
     Close,
@@ -60,7 +65,33 @@ pub(super) enum Call {
 pub(super) enum Kind {
     Watched,
     Mandatory,
+    /// As a watched one, by a publisher that was prepared.
+    Prepared,
     Unwatched,
+}
+
+/// What a consumer does with its messages; the server knows which it may.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Settles {
+    /// It keeps all.
+    Nothing,
+    /// It acknowledges some, some with all before, and refuses some with all before.
+    Some,
+    /// So it does, where acknowledgements may wait.
+    Coalesced,
+}
+
+impl Settles {
+    fn settle(self, delivery: Delivery) {
+        // Whether the channel is still open is told otherwise.
+        let _ = match delivery.delivery_tag() % 7 {
+            _ if self == Self::Nothing => return,
+            0 => delivery.ack_multiple(),
+            1 => delivery.nack_multiple(false),
+            2 | 3 => return,
+            _ => delivery.ack(),
+        };
+    }
 }
 
 /// What a task was told, in order.
@@ -101,12 +132,16 @@ impl Handles {
                 let channel = self.channel(on);
                 Box::pin(async move { note(told(do_call(&channel, call).await)) })
             }
-            Op::Consume { on, tag, no_ack, prefetch } => {
+            Op::Consume { on, tag, no_ack, prefetch, settles } => {
                 let channel = self.channel(on);
                 let consumers = Rc::clone(&self.consumers);
                 Box::pin(async move {
                     let consume = channel.consume("q").consumer_tag([b't', tag]).no_ack(no_ack);
                     let consume = if prefetch { consume.prefetch(10) } else { consume };
+                    let consume = match settles {
+                        Settles::Coalesced => consume.coalesce_acks(3, Duration::from_secs(60)),
+                        _ => consume,
+                    };
                     // The stream's handle keeps the channel.
                     let started = consume.await;
                     drop(channel);
@@ -117,13 +152,14 @@ impl Handles {
                     note("ok".to_owned());
                     consumers.borrow_mut().insert((on, tag), consumer.handle());
                     while let Some(next) = consumer.next().await {
-                        note(match next {
+                        match next {
                             Ok(delivery) => {
                                 let tag = delivery.delivery_tag();
-                                format!("message {tag}: {}", digest(&delivery.body))
+                                note(format!("message {tag}: {}", digest(&delivery.body)));
+                                settles.settle(delivery);
                             }
-                            Err(error) => brief(&error),
-                        });
+                            Err(error) => note(brief(&error)),
+                        }
                     }
                     note("end".to_owned());
                 })
@@ -155,8 +191,13 @@ impl Handles {
                     });
                 }
                 Box::pin(async move {
-                    let publish = channel.publish("", key, body).mandatory(kind == Kind::Mandatory);
-                    let confirm = match publish.await {
+                    let publishing = async {
+                        if kind == Kind::Prepared {
+                            return channel.publisher("", key).build()?.publish(body).await;
+                        }
+                        channel.publish("", key, body).mandatory(kind == Kind::Mandatory).await
+                    };
+                    let confirm = match publishing.await {
                         Ok(confirm) => confirm,
                         Err(error) => return note(brief(&error)),
                     };
@@ -172,6 +213,10 @@ impl Handles {
                         Outcome::Unknown(error) => format!("unknown: {}", brief(&error)),
                     });
                 })
+            }
+            Op::FlushAcks(on) => {
+                let channel = self.channel(on);
+                Box::pin(async move { note(told(channel.flush_acks())) })
             }
             Op::CloseChannel(on) => {
                 let channel = self.channel(on);

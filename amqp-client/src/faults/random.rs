@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 
 use super::link::Cut;
-use super::program::{Call, Kind, Op};
+use super::program::{Call, Kind, Op, Settles};
 use super::server::{Say, Server};
 use super::world::{World, options, runtime};
 
@@ -45,21 +45,29 @@ fn op() -> impl Strategy<Value = Op> {
     let kind = prop_oneof![
         4 => Just(Kind::Watched),
         4 => Just(Kind::Mandatory),
+        2 => Just(Kind::Prepared),
         1 => Just(Kind::Unwatched),
+    ];
+    let settles = prop_oneof![
+        1 => Just(Settles::Nothing),
+        1 => Just(Settles::Some),
+        2 => Just(Settles::Coalesced),
     ];
     let call = prop_oneof![
         4 => (b'a'..=b'z').prop_map(Call::Declare),
         2 => Just(Call::Bind),
         3 => Just(Call::Qos),
+        1 => Just(Call::Recover),
         1 => Just(Call::TxSelect),
         2 => Just(Call::TxCommit),
     ];
     prop_oneof![
         60 => on().prop_map(Op::Open),
         60 => (on(), call).prop_map(|(on, call)| Op::Call(on, call)),
-        40 => (on(), tag(), flag(), flag()).prop_map(|(on, tag, no_ack, prefetch)| {
-            Op::Consume { on, tag, no_ack, prefetch }
+        40 => (on(), tag(), flag(), flag(), settles).prop_map(|(on, tag, no_ack, prefetch, settles)| {
+            Op::Consume { on, tag, no_ack, prefetch, settles }
         }),
+        10 => on().prop_map(Op::FlushAcks),
         25 => (on(), tag()).prop_map(|(on, tag)| Op::Cancel { on, tag }),
         20 => (on(), flag()).prop_map(|(on, no_ack)| Op::Get { on, no_ack }),
         120 => (on(), b'a'..b'c', size, kind)

@@ -4,7 +4,7 @@ use amqp091::protocol::{ReplyCode, basic, channel, connection, queue, tx};
 
 use super::body;
 use super::link::Cut;
-use super::program::{Call, Kind, Op};
+use super::program::{Call, Kind, Op, Settles};
 use super::world::{FRAME_MAX, World};
 use crate::core::tests::{
     body_frame, channel_close, connection_close, content_frames, delivery, header_frame,
@@ -92,8 +92,14 @@ impl Steps {
     /// Two consumers, messages of all sizes between those of `basic.get`, both ways to end a stream.
     fn consumers(&mut self) {
         self.run(&[
-            Op::Consume { on: 1, tag: b'1', no_ack: false, prefetch: true },
-            Op::Consume { on: 1, tag: b'2', no_ack: true, prefetch: false },
+            Op::Consume {
+                on: 1,
+                tag: b'1',
+                no_ack: false,
+                prefetch: true,
+                settles: Settles::Nothing,
+            },
+            Op::Consume { on: 1, tag: b'2', no_ack: true, prefetch: false, settles: Settles::Some },
             Op::Get { on: 2, no_ack: false },
             Op::Get { on: 2, no_ack: true },
         ]);
@@ -123,7 +129,13 @@ impl Steps {
         self.say(method_frame(1, &basic::CancelOk { consumer_tag: short("t2") }));
         let consumer_tag = short("t1");
         self.say(method_frame(1, &basic::Cancel { consumer_tag, no_wait: false }));
-        self.run(&[Op::Consume { on: 2, tag: b'3', no_ack: false, prefetch: false }]);
+        self.run(&[Op::Consume {
+            on: 2,
+            tag: b'3',
+            no_ack: false,
+            prefetch: false,
+            settles: Settles::Some,
+        }]);
         self.say(method_frame(2, &consume_ok("t3")));
     }
 
