@@ -449,6 +449,7 @@ impl Core {
                 let incoming =
                     Incoming { delivery_tag, epoch, redelivered, exchange, routing_key, content };
                 match to {
+                    Destination::Consumer(_) if self.drops_deliveries() => {}
                     Destination::Consumer(consumer) => {
                         self.consumers.push(consumer, incoming, &mut self.wakes);
                     }

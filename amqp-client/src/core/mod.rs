@@ -272,14 +272,14 @@ impl Core {
     }
 
     /// Whether the socket should be read: not while slow consumers hold more than they may, unless
-    /// somebody waits for what only the socket can bring.
+    /// somebody waits for what only the socket can bring. The end of the connection waits for nobody.
     pub(crate) fn wants_read(&mut self, now: Instant) -> bool {
         let is_awaited = self.calls.any_waiting()
             || !self.confirming.is_empty()
-            || self.publishers.any_waiting()
-            || !matches!(self.phase, Phase::Open);
+            || self.publishers.any_waiting();
         let wants = self.has_room_for_deliveries()
-            || (is_awaited && self.consumers.octets() < self.hard_delivery_limit());
+            || (is_awaited && self.consumers.octets() < self.hard_delivery_limit())
+            || !matches!(self.phase, Phase::Open);
         if wants && !self.reading {
             self.heartbeat.note_read(now);
             self.stall.restart(now);
@@ -291,6 +291,12 @@ impl Core {
     /// What deliveries may take in any case: whoever waits then waits for the consumers too.
     fn hard_delivery_limit(&self) -> usize {
         self.options.delivery_limit.max(1).saturating_mul(4)
+    }
+
+    /// Whether a delivery has come for which there is no room at all: it was only read because the
+    /// connection is closing, which puts it back.
+    fn drops_deliveries(&self) -> bool {
+        !matches!(self.phase, Phase::Open) && self.consumers.octets() >= self.hard_delivery_limit()
     }
 
     fn has_room_for_deliveries(&self) -> bool {

@@ -319,3 +319,28 @@ fn a_publisher_that_waits_for_the_server_has_the_socket_read() {
     script.method(0, connection::Unblocked {});
     assert!(waiting.poll(&mut script).is_some());
 }
+
+#[test]
+fn a_close_is_answered_whatever_slow_consumers_hold() {
+    let (mut script, channel, consumer) = not_reading(false);
+    script.publish(channel, "q", b"x");
+    let mut delivered = 1;
+    while script.core.wants_read(script.now()) {
+        delivered += 1;
+        script.deliver(1, "c", delivered, &[1; 1000]);
+    }
+    let now = script.now();
+    script.core.attention = false;
+    script.core.close(CloseReason::ByUser, now);
+    assert!(script.core.attention && script.core.wants_read(now));
+    // What the server still has on its way isn't kept.
+    let octets = script.core.consumers.octets();
+    for tag in delivered + 1..delivered + 100 {
+        script.deliver(1, "c", tag, &[1; 1000]);
+        assert!(script.core.wants_read(now));
+    }
+    assert_eq!(script.core.consumers.octets(), octets);
+    script.method(0, connection::CloseOk {});
+    assert!(script.core.is_closed(true));
+    assert_eq!(script.delivered(consumer).len() as u64, delivered);
+}
