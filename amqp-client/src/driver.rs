@@ -39,6 +39,8 @@ pub(crate) struct Driver<S> {
     /// Earlier ones of full size, the one that was filled last behind: free again when no delivery holds
     /// a slice of it.
     earlier_inputs: VecDeque<BytesMut>,
+    /// Whether `input` grew for a larger frame: then it isn't kept.
+    has_grown: bool,
     read_size: usize,
     small_reads: u32,
     transmit: Transmit,
@@ -60,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             socket,
             input: BytesMut::new(),
             earlier_inputs: VecDeque::new(),
+            has_grown: false,
             read_size: READ_MIN,
             small_reads: 0,
             transmit: Transmit::default(),
@@ -123,9 +126,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Makes room for a read behind what is left of the input. Large buffers go round: allocating one
-    /// means to have its pages cleared, which takes longer than filling it.
+    /// means to have its pages cleared, which takes longer than filling it. But a frame that is larger
+    /// than they are has a buffer that grows by doubling.
     fn make_room(&mut self) {
-        if self.read_size < READ_MAX || self.input.try_reclaim(self.read_size) {
+        let is_large = self.input.len() >= READ_MAX;
+        self.has_grown |= is_large;
+        if self.read_size < READ_MAX || is_large || self.input.try_reclaim(self.read_size) {
             return self.input.reserve(self.read_size);
         }
         let needed = self.input.len() + self.read_size;
@@ -136,6 +142,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         };
         next.extend_from_slice(&self.input);
         let mut earlier = std::mem::replace(&mut self.input, next);
+        if std::mem::take(&mut self.has_grown) {
+            return;
+        }
         earlier.clear();
         if self.earlier_inputs.len() == KEPT_BUFFERS {
             self.earlier_inputs.pop_front();
@@ -291,5 +300,39 @@ impl<S> Drop for Driver<S> {
     /// The task ends with the connection, or the runtime ends the task: nobody may wait any longer.
     fn drop(&mut self) {
         self.shared.drive(&mut self.wakes, |core| core.lose(CloseReason::RuntimeGone));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Core;
+    use crate::options::ConnectOptions;
+
+    /// A frame that is larger than any read is read without being copied again and again, and its buffer
+    /// isn't kept.
+    #[test]
+    fn a_large_frame_moves_seldom() {
+        let core = Core::new(ConnectOptions::default(), now(), now());
+        let (socket, _server) = tokio::io::duplex(1);
+        let mut driver = Driver::new(Shared::new(core, None), socket);
+        driver.read_size = READ_MAX;
+        let (mut copied, mut at, frame) = (0, std::ptr::null(), 64 * READ_MAX);
+        while driver.input.len() < frame {
+            if driver.input.capacity() - driver.input.len() < driver.read_size / 2 {
+                driver.make_room();
+            }
+            if driver.input.as_ptr() != at {
+                (copied, at) = (copied + driver.input.len(), driver.input.as_ptr());
+            }
+            driver.input.resize(driver.input.len() + READ_MAX / 2, 0);
+        }
+        assert!(copied < 4 * frame, "{copied} octets copied for {frame}");
+        let body = driver.input.split().freeze();
+        driver.make_room();
+        drop(body);
+        for kept in &mut driver.earlier_inputs {
+            assert!(!kept.try_reclaim(frame), "a buffer of that size is kept");
+        }
     }
 }
