@@ -141,6 +141,13 @@ impl Core {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let State::Closed(reason) = &channel.state else { return };
         let (reason, number) = (Arc::clone(reason), channel.number);
+        if self.reason.is_some() {
+            // Behind `connection.close` nothing is sent; those who wait learn of its end.
+            if let Some(channel) = self.channels.get_mut(key) {
+                channel.reopening = Some(reopening);
+            }
+            return;
+        }
         let number = match self.channels.take_number(key, number) {
             Ok(number) => number,
             Err(error) => return self.reopening_failed(key, &reopening, error),
@@ -178,7 +185,7 @@ impl Core {
     pub(super) fn step_answered(&mut self, key: ChannelKey, call: CallId, now: Instant) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let Some(reopening) = &mut channel.reopening else { return };
-        if reopening.step != Some(call) {
+        if reopening.step != Some(call) || self.reason.is_some() {
             return;
         }
         reopening.step = None;

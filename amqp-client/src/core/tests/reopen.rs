@@ -625,3 +625,29 @@ fn a_message_got_before_is_not_given_back_on_the_new_instance() {
     script.core.abandon_call(channel, got, false);
     assert_eq!(script.sent(), []);
 }
+
+#[test]
+fn nothing_goes_on_behind_the_close_of_the_connection() {
+    for asked in [true, false] {
+        let mut script = Script::open();
+        let channel = script.channel();
+        script.core.call(channel, &qos(5, false), script.now()).unwrap();
+        let (now, code) = (script.now(), ReplyCode::REPLY_SUCCESS);
+        script.core.close_channel(channel, CloseReason::ByUser, code, now).unwrap();
+        let call = script.reopen(channel, ALL);
+        if !asked {
+            script.method(1, channel::CloseOk {});
+        }
+        script.core.close(CloseReason::ByUser, now);
+        script.sent();
+        match asked {
+            true => script.method(1, channel::CloseOk {}),
+            false => script.method(1, channel::OpenOk {}),
+        }
+        assert_eq!(script.sent(), [], "asked {asked}");
+        assert!(script.poll_call(call).is_pending());
+        script.method(0, connection::CloseOk {});
+        let error = script.reopened(call).unwrap_err();
+        assert!(matches!(error, Error::ConnectionClosed(_)), "{error}");
+    }
+}
