@@ -1,6 +1,6 @@
 //! Errors of the server: whom they reach, with which code and failing method, and whom they don't.
 
-use amqp091_client::{Channel, Error, Initiator, Outcome, ReplyCode};
+use amqp091_client::{Channel, Error, Initiator, Outcome, OutgoingMessage, ReplyCode};
 
 use crate::broker::{connect, open, queue, server_error, unique, within};
 
@@ -204,6 +204,36 @@ async fn a_consumer_tag_in_use_is_refused_before_the_server_sees_it() {
         let _second = other.consume(&queue).consumer_tag("tag").await.unwrap();
         channel.check_open().unwrap();
         connection.check_open().unwrap();
+    })
+    .await;
+}
+
+/// RabbitMQ's reader closes the channel while its writer still has deliveries: they come behind the close.
+#[tokio::test]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn a_channel_that_closes_amid_its_deliveries_takes_nothing_with_it() {
+    within(async {
+        let connection = connect().await;
+        let other = connection.channel().await.unwrap();
+        let queue = &*unique("amid");
+        other.queue_declare(queue).await.unwrap();
+        for _ in 0..30 {
+            let messages = (0..60).map(|_| OutgoingMessage::new("", queue, vec![0; 2000]));
+            other.publish_all(messages).await.check().unwrap();
+            let channel = connection.channel().await.unwrap();
+            let mut consumer = channel.consume(queue).prefetch(50).await.unwrap();
+            let passive = channel.queue_declare("nobody has this queue").passive(true);
+            assert_eq!(server_error(&passive.await.unwrap_err()).0, 404);
+            while let Some(Ok(_)) = consumer.next().await {}
+            // The number is used again, with a consumer of the same tag.
+            let channel = connection.channel().await.unwrap();
+            let tag = consumer.consumer_tag().to_str().unwrap();
+            let mut consumer = channel.consume(queue).consumer_tag(tag).await.unwrap();
+            consumer.next().await.unwrap().unwrap().ack().unwrap();
+            channel.close().await.unwrap();
+            other.check_open().unwrap();
+        }
+        other.queue_delete(queue).await.unwrap();
     })
     .await;
 }

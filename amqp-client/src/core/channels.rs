@@ -1,6 +1,6 @@
 //! The channels of a connection: which numbers are in use, and what each channel waits for.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use amqp091::content::Assembler;
@@ -308,6 +308,9 @@ pub(crate) struct Channels {
     /// By channel number; 0 is the connection's own and never here.
     numbers: Vec<Option<ChannelKey>>,
     free_numbers: Vec<u16>,
+    /// Numbers of channels that the server has closed and not opened again: what still comes there is of
+    /// the old channel. RabbitMQ's deliveries may come behind its `channel.close`.
+    late: BTreeSet<u16>,
     limit: u16,
     max_body: u64,
 }
@@ -319,6 +322,7 @@ impl Channels {
             free_entries: Vec::new(),
             numbers: vec![None],
             free_numbers: Vec::new(),
+            late: BTreeSet::new(),
             limit: 0,
             max_body,
         }
@@ -399,6 +403,23 @@ impl Channels {
         {
             self.free_numbers.push(number);
         }
+    }
+
+    /// As [`free_number`](Self::free_number), of a channel that the server has closed.
+    pub(crate) fn free_number_of_closed(&mut self, number: u16) {
+        self.free_number(number);
+        self.late.insert(number);
+    }
+
+    /// Whether what comes on this number is of a channel that the server has closed.
+    #[inline]
+    pub(crate) fn is_late(&self, number: u16) -> bool {
+        !self.late.is_empty() && self.late.contains(&number)
+    }
+
+    /// The server has opened the channel of this number: all that comes from now on is of this one.
+    pub(crate) fn opened(&mut self, number: u16) {
+        self.late.remove(&number);
     }
 
     /// Leaves a channel's number to one that nobody holds and that skips whatever the server still says:

@@ -284,7 +284,7 @@ impl Core {
         let reopening = self.reopening_goes_on(key, method, &error);
         self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
-        self.channels.free_number(number);
+        self.channels.free_number_of_closed(number);
         if let Some(reopening) = reopening {
             self.open_again(key, reopening, now);
         }
@@ -310,7 +310,11 @@ impl Core {
         self.trace.note(|| Event::ChannelEnded { channel: number, reason: Arc::clone(&reason) });
         self.consumers_stopped(key);
         self.end_channel(key, &reason, &error);
-        self.channels.free_number(number);
+        match &*reason {
+            // Both closes crossed.
+            CloseReason::ByServer(_) => self.channels.free_number_of_closed(number),
+            _ => self.channels.free_number(number),
+        }
         if let Some(reopening) = reopening {
             self.open_again(key, reopening, now);
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use amqp091::content::{Content, ContentError, ContentHeader, RawProperties};
 use amqp091::frame::{self, FrameKind, FrameLimits, FrameRef, Parsed};
 use amqp091::protocol::{ReplyCode, ToClient, basic, channel, connection};
-use amqp091::types::{Decode, Method, MethodError, ShortStr};
+use amqp091::types::{Decode, Method, MethodError, MethodId, ShortStr};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::calls::Answer;
@@ -193,6 +193,16 @@ impl Core {
         payload: &[u8],
         now: Instant,
     ) -> Result<(), Violation> {
+        if self.channels.is_late(number) {
+            match payload.get(..4) {
+                Some(ids) if ids == OPEN_OK => self.channels.opened(number),
+                // The server may refuse to open the next one, or be asked to close it at once.
+                Some(ids)
+                    if (ids == CLOSE || ids == CLOSE_OK)
+                        && self.channels.key_of(number).is_some() => {}
+                _ => return Ok(()),
+            }
+        }
         let key = self.key_of(number)?;
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         channel
@@ -378,6 +388,9 @@ impl Core {
         payload: &[u8],
         now: Instant,
     ) -> Result<(), Violation> {
+        if self.channels.is_late(number) {
+            return Ok(());
+        }
         let key = self.key_of(number)?;
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         let header = ContentHeader::parse(payload).and_then(|header| {
@@ -391,6 +404,9 @@ impl Core {
     }
 
     fn handle_body(&mut self, number: u16, body: Bytes, now: Instant) -> Result<(), Violation> {
+        if self.channels.is_late(number) {
+            return Ok(());
+        }
         let key = self.key_of(number)?;
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         let content = channel.assembler.body(body);
@@ -509,11 +525,18 @@ impl Core {
 }
 
 /// Class and method id of `basic.deliver` as they stand in a payload.
-const DELIVER: [u8; 4] = {
-    let [c0, c1] = basic::Deliver::ID.class_id.to_be_bytes();
-    let [m0, m1] = basic::Deliver::ID.method_id.to_be_bytes();
+const DELIVER: [u8; 4] = ids(basic::Deliver::ID);
+/// Those of `channel.open-ok`.
+const OPEN_OK: [u8; 4] = ids(channel::OpenOk::ID);
+/// Those of `channel.close` and its answer.
+const CLOSE: [u8; 4] = ids(channel::Close::ID);
+const CLOSE_OK: [u8; 4] = ids(channel::CloseOk::ID);
+
+const fn ids(id: MethodId) -> [u8; 4] {
+    let [c0, c1] = id.class_id.to_be_bytes();
+    let [m0, m1] = id.method_id.to_be_bytes();
     [c0, c1, m0, m1]
-};
+}
 
 fn copy_out(arena: &mut BytesMut, octets: &[u8]) -> Bytes {
     if octets.len() > ARENA_COPY {

@@ -54,6 +54,59 @@ fn a_number_that_the_server_closed_is_free_behind_our_answer() {
     assert_eq!(script.sent(), [sent(1, channel::CloseOk {}), sent(1, channel::Open {})]);
 }
 
+/// What RabbitMQ may still send behind its `channel.close`: that goes out by another way.
+fn late_frames(script: &mut Script) {
+    script.deliver(1, "tag", 7, b"late");
+    script.deliver(1, "tag", 8, b"");
+    script.method(1, basic::Ack { delivery_tag: 1, multiple: false });
+}
+
+#[test]
+fn what_comes_behind_the_servers_close_disturbs_nobody() {
+    let mut script = Script::open();
+    let old = script.channel();
+    let consumer = script.consume(old, 1, "tag", false);
+    let other = script.channel();
+    script.method(1, channel_close(ReplyCode::NOT_FOUND));
+    late_frames(&mut script);
+    assert!(matches!(script.deliveries(consumer), Poll::Ready(Err(End::Closed(_)))));
+    assert!(script.core.check_channel(other).is_ok());
+
+    // Nor the next channel of that number, which has a consumer of the same tag.
+    let now = script.now();
+    let (new, number, call) = script.core.open_channel(now).unwrap();
+    assert_eq!(number, 1);
+    late_frames(&mut script);
+    script.method(1, channel::OpenOk {});
+    assert!(matches!(script.answer(call), Ok(ToClient::ChannelOpenOk(_))));
+    let consumer = script.consume(new, 1, "tag", false);
+    script.deliver(1, "tag", 1, b"new");
+    assert_eq!(script.delivered(consumer), [1]);
+    assert!(script.core.check_channel(other).is_ok());
+}
+
+#[test]
+fn what_comes_behind_closes_that_cross_disturbs_nobody() {
+    let mut script = Script::open();
+    let old = script.channel();
+    script.consume(old, 1, "tag", false);
+    close_channel(&mut script, old);
+    script.method(1, channel_close(ReplyCode::NOT_FOUND));
+    script.deliver(1, "tag", 7, b"late");
+    script.method(1, channel::CloseOk {});
+    late_frames(&mut script);
+    assert!(script.core.check_open().is_ok());
+}
+
+#[test]
+fn a_number_that_was_never_used_is_a_mistake_of_the_servers() {
+    let mut script = Script::open();
+    script.channel();
+    script.method(1, channel_close(ReplyCode::NOT_FOUND));
+    script.deliver(2, "tag", 1, b"m");
+    assert!(script.core.check_open().is_err());
+}
+
 #[test]
 fn a_closed_channels_handle_never_reaches_the_next_channel_of_its_number() {
     let mut script = Script::open();
