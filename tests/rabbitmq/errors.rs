@@ -213,25 +213,48 @@ async fn a_consumer_tag_in_use_is_refused_before_the_server_sees_it() {
 #[ignore = "needs RabbitMQ: run scripts/test"]
 async fn a_channel_that_closes_amid_its_deliveries_takes_nothing_with_it() {
     within(async {
-        let connection = connect().await;
-        let other = connection.channel().await.unwrap();
+        let (connection, publisher) = (connect().await, connect().await);
+        let (other, publisher) =
+            (connection.channel().await.unwrap(), publisher.channel().await.unwrap());
         let queue = &*unique("amid");
         other.queue_declare(queue).await.unwrap();
-        for _ in 0..30 {
-            let messages = (0..60).map(|_| OutgoingMessage::new("", queue, vec![0; 2000]));
-            other.publish_all(messages).await.check().unwrap();
-            let channel = connection.channel().await.unwrap();
-            let mut consumer = channel.consume(queue).prefetch(50).await.unwrap();
-            let passive = channel.queue_declare("nobody has this queue").passive(true);
-            assert_eq!(server_error(&passive.await.unwrap_err()).0, 404);
-            while let Some(Ok(_)) = consumer.next().await {}
-            // The number is used again, with a consumer of the same tag.
-            let channel = connection.channel().await.unwrap();
-            let tag = consumer.consumer_tag().to_str().unwrap();
-            let mut consumer = channel.consume(queue).consumer_tag(tag).await.unwrap();
-            consumer.next().await.unwrap().unwrap().ack().unwrap();
-            channel.close().await.unwrap();
-            other.check_open().unwrap();
+        let feed = async {
+            loop {
+                let batch = (0..100).map(|_| OutgoingMessage::new("", queue, "m"));
+                publisher.publish_all(batch).await.check().unwrap();
+            }
+        };
+        let consume = async {
+            for _ in 0..30 {
+                let channel = connection.channel().await.unwrap();
+                let mut consumer = channel.consume(queue).prefetch(50).await.unwrap();
+                let mut passive = None;
+                let mut handled = 0;
+                while let Some(Ok(delivery)) = consumer.next().await {
+                    // Closed meanwhile, perhaps.
+                    let _ = delivery.ack();
+                    handled += 1;
+                    if handled == 200 {
+                        let channel = channel.clone();
+                        passive = Some(tokio::spawn(async move {
+                            channel.queue_declare("nobody has this queue").passive(true).await
+                        }));
+                    }
+                }
+                let error = passive.unwrap().await.unwrap().unwrap_err();
+                assert_eq!(server_error(&error).0, 404);
+                // The number is used again, with a consumer of the same tag.
+                let channel = connection.channel().await.unwrap();
+                let tag = consumer.consumer_tag().to_str().unwrap();
+                let mut consumer = channel.consume(queue).consumer_tag(tag).await.unwrap();
+                consumer.next().await.unwrap().unwrap().ack().unwrap();
+                channel.close().await.unwrap();
+                other.check_open().unwrap();
+            }
+        };
+        tokio::select! {
+            () = consume => {}
+            () = feed => {}
         }
         other.queue_delete(queue).await.unwrap();
     })
