@@ -115,7 +115,7 @@ pub enum Error {
     /// A method's arguments or a message's properties take more octets than the negotiated frame-max
     /// lets one frame have, and can't be split; nothing was sent. (RabbitMQ would close the whole
     /// connection.)
-    #[error("{what} takes a frame of {octets} octets, frame-max is {frame_max}")]
+    #[error("{what}: a frame of {octets} octets, frame-max is {frame_max}")]
     FrameTooLarge {
         /// The method, or the message's properties.
         what: &'static str,

@@ -66,6 +66,9 @@ use crate::publish::PublishError;
 pub enum Exception {
     /// 311: the message is too large for the server.
     ContentTooLarge,
+    /// 312: a mandatory message that reached no queue. It comes with the message's return, and closes
+    /// nothing; py-amqp has no exception for it.
+    NoRoute,
     /// 313: an immediate message that no consumer could have at once.
     NoConsumers,
     /// 320: an operator closed the connection, or the server shuts down.
@@ -107,6 +110,7 @@ impl Exception {
     pub const fn reply_code(self) -> ReplyCode {
         match self {
             Self::ContentTooLarge => ReplyCode::CONTENT_TOO_LARGE,
+            Self::NoRoute => ReplyCode::NO_ROUTE,
             Self::NoConsumers => ReplyCode::NO_CONSUMERS,
             Self::ConnectionForced => ReplyCode::CONNECTION_FORCED,
             Self::InvalidPath => ReplyCode::INVALID_PATH,
@@ -137,6 +141,7 @@ impl From<ReplyCode> for Exception {
     fn from(code: ReplyCode) -> Self {
         match code {
             ReplyCode::CONTENT_TOO_LARGE => Self::ContentTooLarge,
+            ReplyCode::NO_ROUTE => Self::NoRoute,
             ReplyCode::NO_CONSUMERS => Self::NoConsumers,
             ReplyCode::CONNECTION_FORCED => Self::ConnectionForced,
             ReplyCode::INVALID_PATH => Self::InvalidPath,

@@ -100,13 +100,14 @@ impl QueueDeclare<'_> {
     }
 
     /// How long a message may wait before it is dropped or dead-lettered (`x-message-ttl`), in whole
-    /// milliseconds, at most 4,294,967,295. Not for streams.
+    /// milliseconds. RabbitMQ 3.10 refuses more than ten years. Not for streams.
     pub fn message_ttl(self, time: Duration) -> Self {
         self.set_argument("x-message-ttl", milliseconds(time))
     }
 
     /// How long the queue may be unused (no consumer, no get, no declare) before it is deleted
-    /// (`x-expires`), in whole milliseconds, 1 to 4,294,967,295. Not for streams.
+    /// (`x-expires`), in whole milliseconds, at least one. RabbitMQ 3.10 refuses more than ten years. Not
+    /// for streams.
     pub fn expires(self, time: Duration) -> Self {
         self.set_argument("x-expires", milliseconds(time))
     }
