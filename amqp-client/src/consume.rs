@@ -15,13 +15,14 @@ use futures_core::Stream;
 use crate::arguments::{StreamOffset, milliseconds};
 use crate::call::PendingCall;
 use crate::channel::Channel;
-use crate::core::{Answer, ConsumerKey, Core, End, Incoming};
+use crate::core::{Answer, ConsumerKey, Core, End, Incoming, LiveEpoch};
 use crate::delivery::Delivery;
 use crate::error::{Error, Initiator};
 use crate::publish::argument;
 use crate::request::arguments;
 use crate::shared::{ChannelHandle, now};
 use crate::source::Source;
+use crate::turn::in_turn;
 
 mod end;
 mod for_each;
@@ -151,7 +152,7 @@ impl<'a> Consume<'a> {
         let mut request = request?;
         let mut qos = None;
         // Both methods go out together; the reply to qos comes first.
-        let (key, call) = channel
+        let (key, epoch, call) = channel
             .with(|core| {
                 let now = now();
                 if request.consumer_tag.is_empty() {
@@ -166,9 +167,10 @@ impl<'a> Consume<'a> {
                 }
                 if request.no_wait {
                     let key = core.consume_no_wait(channel.key, &request)?;
-                    return Ok((key, None));
+                    return Ok((key, core.consumer_epoch(key), None));
                 }
-                core.consume(channel.key, &request, now).map(|(key, call)| (key, Some(call)))
+                let started = core.consume(channel.key, &request, now);
+                started.map(|(key, call)| (key, core.consumer_epoch(key), Some(call)))
             })
             .inspect_err(|_| {
                 if let Some(qos) = qos {
@@ -189,6 +191,7 @@ impl<'a> Consume<'a> {
                 kept_end: Arc::default(),
             },
             batch: VecDeque::new(),
+            epoch,
             is_over: false,
         };
         if let Some(call) = call {
@@ -228,6 +231,8 @@ pub struct Consumer {
     handle: ConsumerHandle,
     /// Fetched from the connection, not yet handed out.
     batch: VecDeque<Incoming>,
+    /// The instance of the channel that it lives on.
+    epoch: LiveEpoch,
     /// Whether the stream has told its end.
     is_over: bool,
 }
@@ -261,7 +266,7 @@ impl Consumer {
     /// [`Error::ConnectionClosed`].
     #[allow(clippy::should_implement_trait, reason = "the name that streams have for it")]
     pub async fn next(&mut self) -> Option<Result<Delivery, Error>> {
-        poll_fn(|cx| self.poll_delivery(cx)).await
+        poll_fn(|cx| in_turn(cx, |cx| self.poll_delivery(cx))).await
     }
 
     /// Asks the server to send no more, when awaited, and returns when it has agreed. What came until
@@ -312,19 +317,35 @@ impl Consumer {
         Ok(deliveries)
     }
 
+    /// Without regard to other tasks.
     pub(crate) fn poll_delivery(
         &mut self,
         cx: &Context<'_>,
     ) -> Poll<Option<Result<Delivery, Error>>> {
+        self.poll_incoming(cx).map(|next| match next {
+            Ok(delivery) => Some(Ok(delivery)),
+            Err(Some(End::Closed(error))) if error.initiator() != Initiator::User => {
+                Some(Err(error))
+            }
+            Err(_) => None,
+        })
+    }
+
+    /// The next delivery, or the end: with the reason if it wasn't told yet.
+    fn poll_incoming(&mut self, cx: &Context<'_>) -> Poll<Result<Delivery, Option<End>>> {
         loop {
             if let Some(incoming) = self.batch.pop_front() {
+                if !self.handle.source.no_ack && !self.epoch.is(incoming.epoch) {
+                    // The channel was opened again since: the server delivers it again.
+                    continue;
+                }
                 let delivery = Delivery::new(incoming, Arc::clone(&self.handle.source));
-                return Poll::Ready(Some(Ok(delivery)));
+                return Poll::Ready(Ok(delivery));
             }
             let key = self.handle.key;
             if self.is_over {
                 if self.handle.with(|core| core.is_consumer_over(key)) {
-                    return Poll::Ready(None);
+                    return Poll::Ready(Err(None));
                 }
                 // The channel was opened again, and the consumer with it.
                 self.is_over = false;
@@ -342,12 +363,7 @@ impl Consumer {
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(end)) => {
                     self.is_over = true;
-                    return Poll::Ready(match end {
-                        End::Closed(error) if error.initiator() != Initiator::User => {
-                            Some(Err(error))
-                        }
-                        _ => None,
-                    });
+                    return Poll::Ready(Err(Some(end)));
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -359,11 +375,12 @@ impl Stream for Consumer {
     type Item = Result<Delivery, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_delivery(cx)
+        in_turn(cx, |cx| self.poll_delivery(cx))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.batch.len(), None)
+        // The channel may be opened again before they are fetched.
+        (if self.handle.source.no_ack { self.batch.len() } else { 0 }, None)
     }
 }
 
@@ -422,10 +439,7 @@ impl ConsumerHandle {
         if let Some(end) = self.kept_end.get() {
             return Some(end.clone());
         }
-        self.with(|core| core.consumer_end(self.key)).map(|end| match end {
-            End::Cancelled => ConsumerEnd::Cancelled,
-            End::Closed(error) => ConsumerEnd::of(&error),
-        })
+        self.with(|core| core.consumer_end(self.key)).map(ConsumerEnd::from)
     }
 
     /// As [`Consumer::cancel`].

@@ -12,6 +12,7 @@ use futures_core::Stream;
 use crate::core::EventReader;
 use crate::error::CloseReason;
 use crate::shared::Shared;
+use crate::turn::in_turn;
 
 /// Something that happened to a connection: see [`Connection::events`](crate::Connection::events).
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl ConnectionEvents {
     ///
     /// Safe to drop: the event is there for the next call.
     pub async fn next(&mut self) -> Option<ConnectionEvent> {
-        poll_fn(|cx| self.poll_event(cx)).await
+        poll_fn(|cx| in_turn(cx, |cx| self.poll_event(cx))).await
     }
 
     fn poll_event(&mut self, cx: &Context<'_>) -> Poll<Option<ConnectionEvent>> {
@@ -84,7 +85,7 @@ impl Stream for ConnectionEvents {
     type Item = ConnectionEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_event(cx)
+        in_turn(cx, |cx| self.poll_event(cx))
     }
 }
 

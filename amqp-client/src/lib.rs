@@ -156,6 +156,7 @@ mod tls;
 mod trace;
 pub mod tracing_events;
 mod transport;
+mod turn;
 mod uri;
 
 /// The protocol crate: methods, properties, wire types.

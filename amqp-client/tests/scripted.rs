@@ -47,6 +47,8 @@ mod peer;
 mod peers_defects;
 #[path = "scripted/publishing.rs"]
 mod publishing;
+#[path = "scripted/reopening.rs"]
+mod reopening;
 #[path = "scripted/robot.rs"]
 mod robot;
 #[path = "scripted/rpc.rs"]
@@ -60,3 +62,5 @@ mod stalls;
 mod tracing_events;
 #[path = "scripted/tuning.rs"]
 mod tuning;
+#[path = "scripted/turns.rs"]
+mod turns;

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use tokio::task::coop::unconstrained;
+
 use super::{Confirm, Consumer};
 use crate::consume::{Cancel, Consume, ForEachConcurrent, ForEachEnd, Get, Got};
 use crate::error::Error;
@@ -147,7 +149,8 @@ fn to_consumer(consumer: Result<crate::Consumer, Error>) -> Result<Consumer, Err
 /// connection is in [`blocking::Connection`](super::Connection), and an [`RpcCall`] has
 /// [`Wait`](Wait::wait).
 pub fn wait<F: IntoFuture>(future: F) -> F::Output {
-    let mut future = pin!(future.into_future());
+    // Nobody is let go first here: a runtime around this would do so only after this has returned.
+    let mut future = pin!(unconstrained(future.into_future()));
     let parker = Parker::take();
     let cx = &mut Context::from_waker(&parker.waker);
     loop {
@@ -161,7 +164,7 @@ pub fn wait<F: IntoFuture>(future: F) -> F::Output {
 /// As [`wait`], at most until then; `None` is no limit.
 pub(super) fn wait_until<F: IntoFuture>(future: F, until: Option<Instant>) -> Option<F::Output> {
     let Some(until) = until else { return Some(wait(future)) };
-    let mut future = pin!(future.into_future());
+    let mut future = pin!(unconstrained(future.into_future()));
     let parker = Parker::take();
     let cx = &mut Context::from_waker(&parker.waker);
     loop {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use amqp091::types::ShortStr;
 
+use crate::core::End;
 use crate::error::{CloseReason, Error, Initiator};
 
 /// Why a consumer gets no more deliveries.
@@ -28,6 +29,15 @@ pub enum ConsumerEnd {
         /// Why.
         reason: Arc<CloseReason>,
     },
+}
+
+impl From<End> for ConsumerEnd {
+    fn from(end: End) -> Self {
+        match end {
+            End::Cancelled => Self::Cancelled,
+            End::Closed(error) => Self::of(&error),
+        }
+    }
 }
 
 impl ConsumerEnd {

@@ -221,10 +221,10 @@ where
         }
     }
 
-    /// Fetches no more.
-    fn stop_fetching(&mut self) {
+    /// Fetches no more: for this reason, or that of the consumer. The channel may be open again by now.
+    fn stop_fetching(&mut self, end: Option<ConsumerEnd>) {
         self.consumer = None;
-        self.result.end = self.handle.end().unwrap_or(ConsumerEnd::Cancelled);
+        self.result.end = end.or_else(|| self.handle.end()).unwrap_or(ConsumerEnd::Cancelled);
     }
 
     fn start(&mut self, delivery: Delivery) {
@@ -261,7 +261,7 @@ where
             && stop.as_mut().poll(cx).is_ready()
         {
             this.stop = None;
-            this.stop_fetching();
+            this.stop_fetching(None);
         }
         this.running.ready.register(cx);
         let mut polled = 0;
@@ -278,9 +278,9 @@ where
         while this.running.has_room()
             && let Some(consumer) = &mut this.consumer
         {
-            match consumer.poll_delivery(cx) {
-                Poll::Ready(Some(Ok(delivery))) => this.start(delivery),
-                Poll::Ready(Some(Err(_)) | None) => this.stop_fetching(),
+            match consumer.poll_incoming(cx) {
+                Poll::Ready(Ok(delivery)) => this.start(delivery),
+                Poll::Ready(Err(end)) => this.stop_fetching(end.map(ConsumerEnd::from)),
                 Poll::Pending => break,
             }
             polled += 1;

@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::ready::Ready;
 use super::{Consumer, ConsumerEnd, ConsumerHandle};
 use crate::delivery::Delivery;
+use crate::turn::in_turn;
 
 /// The deliveries of several consumers, as one `Stream`: of several queues, channels, even connections.
 ///
@@ -40,8 +41,14 @@ use crate::delivery::Delivery;
 /// # Ok(()) }
 /// ```
 ///
-/// A consumer that has ended is dropped, so [`Channel::reopen`](crate::Channel::reopen) doesn't restore
-/// it: start it again and [`push`](Self::push) it. Dropping this drops the consumers.
+/// A consumer that has ended is dropped when its end is told, so that
+/// [`Channel::reopen`](crate::Channel::reopen) doesn't restore it after that: start it again and
+/// [`push`](Self::push) it. One that was restored before goes on, its end told all the same: it is among
+/// the [`handles`](Self::handles) then. Dropping this drops the consumers.
+///
+/// Messages of merged consumers are settled by the program. To have them settled as
+/// [`for_each_concurrent`](Consumer::for_each_concurrent) does, await one of those for each consumer
+/// instead, all in the same task by `join!` or in a task each.
 #[derive(Default)]
 #[must_use = "consumers that are dropped are cancelled"]
 pub struct MergedConsumers {
@@ -111,7 +118,7 @@ impl MergedConsumers {
     /// [`ConsumerEnded`] for each consumer once; it isn't the end of the stream.
     #[allow(clippy::should_implement_trait, reason = "the name that streams have for it")]
     pub async fn next(&mut self) -> Option<Result<Delivery, ConsumerEnded>> {
-        poll_fn(|cx| self.poll_delivery(cx)).await
+        poll_fn(|cx| in_turn(cx, |cx| self.poll_delivery(cx))).await
     }
 
     fn poll_delivery(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Delivery, ConsumerEnded>>> {
@@ -125,21 +132,27 @@ impl MergedConsumers {
         }
         while let Some(index) = self.turns.pop_front() {
             let Some(Some(member)) = self.members.get_mut(index) else { continue };
-            match member.consumer.poll_delivery(&Context::from_waker(&member.waker)) {
-                Poll::Ready(Some(Ok(delivery))) => {
+            match member.consumer.poll_incoming(&Context::from_waker(&member.waker)) {
+                Poll::Ready(Ok(delivery)) => {
                     self.turns.push_back(index);
                     return Poll::Ready(Some(Ok(delivery)));
                 }
-                Poll::Ready(Some(Err(_)) | None) => {
-                    let Some(Member { consumer, .. }) = self.members[index].take() else {
-                        continue;
-                    };
-                    self.free.push(index);
+                Poll::Ready(Err(told)) => {
+                    let consumer = &member.consumer;
+                    let end = consumer.end();
+                    let goes_on = end.is_none();
+                    let told = told.map(ConsumerEnd::from);
                     let ended = ConsumerEnded {
                         consumer_tag: consumer.consumer_tag().clone(),
                         queue: consumer.queue().clone(),
-                        end: consumer.end().unwrap_or(ConsumerEnd::Cancelled),
+                        end: told.or(end).unwrap_or(ConsumerEnd::Cancelled),
                     };
+                    if goes_on {
+                        self.turns.push_back(index);
+                    } else {
+                        self.members[index] = None;
+                        self.free.push(index);
+                    }
                     return Poll::Ready(Some(Err(ended)));
                 }
                 Poll::Pending => member.has_turn = false,
@@ -167,7 +180,7 @@ impl Stream for MergedConsumers {
     type Item = Result<Delivery, ConsumerEnded>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_delivery(cx)
+        in_turn(cx, |cx| self.poll_delivery(cx))
     }
 }
 

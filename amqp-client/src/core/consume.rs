@@ -4,6 +4,7 @@ use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 
 use super::channels::{Carrier, Destination, Subscription};
+use super::consumers::LiveEpoch;
 use super::{ChannelKey, ConsumerKey, Core, End};
 use crate::error::Error;
 
@@ -33,7 +34,8 @@ impl Core {
 
     /// A consumer that deliveries for its tag go to.
     pub(super) fn subscribe(&mut self, key: ChannelKey, consume: &basic::Consume) -> ConsumerKey {
-        let consumer = self.consumers.add();
+        let epoch = self.channels.get_mut(key).map_or(0, |channel| channel.epoch);
+        let consumer = self.consumers.add(epoch);
         if let Some(channel) = self.channels.get_mut(key) {
             let to = Destination::Consumer(consumer);
             let subscription = Subscription { to, no_ack: consume.no_ack };
@@ -72,6 +74,11 @@ impl Core {
     /// Why a consumer gets no more deliveries, once that is so; what came can still be fetched.
     pub(crate) fn consumer_end(&mut self, consumer: ConsumerKey) -> Option<End> {
         self.consumers.ended(consumer)
+    }
+
+    /// The instance of its channel that a consumer lives on, now and later.
+    pub(crate) fn consumer_epoch(&mut self, consumer: ConsumerKey) -> LiveEpoch {
+        self.consumers.epoch(consumer)
     }
 
     /// Whether deliveries for `tag` are this consumer's.

@@ -1,6 +1,8 @@
 //! Consumers of a connection: what was delivered and not yet fetched.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use amqp091::content::{Content, RawProperties};
@@ -67,8 +69,21 @@ struct Consumer {
     end: Option<End>,
     /// Whether the end was fetched.
     told: bool,
-    /// The end of an earlier life, which is still to be fetched.
-    past: Option<End>,
+    /// The end of an earlier life, which is still to be fetched, and how many deliveries go before it.
+    past: Option<(usize, End)>,
+    epoch: LiveEpoch,
+}
+
+/// The instance of the channel that a consumer lives on: deliveries of an earlier one that were to be
+/// acknowledged are void. Its handle shares it, to see that without the connection's lock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LiveEpoch(Arc<AtomicU32>);
+
+impl LiveEpoch {
+    #[inline]
+    pub(crate) fn is(&self, epoch: u32) -> bool {
+        self.0.load(Ordering::Acquire) == epoch
+    }
 }
 
 /// The consumers of a connection.
@@ -82,10 +97,12 @@ pub(crate) struct Consumers {
 }
 
 impl Consumers {
-    pub(crate) fn add(&mut self) -> ConsumerKey {
+    /// A consumer on this instance of its channel.
+    pub(crate) fn add(&mut self, epoch: u32) -> ConsumerKey {
         self.generation += 1;
         let generation = self.generation;
-        let consumer = Some((generation, Consumer::default()));
+        let epoch = LiveEpoch(Arc::new(AtomicU32::new(epoch)));
+        let consumer = Some((generation, Consumer { epoch, ..Consumer::default() }));
         let index = match self.free.pop() {
             Some(index) => {
                 self.entries[index] = consumer;
@@ -134,6 +151,11 @@ impl Consumers {
         self.get_mut(key)?.end.clone()
     }
 
+    /// The instance of its channel that a consumer lives on, now and later.
+    pub(crate) fn epoch(&mut self, key: ConsumerKey) -> LiveEpoch {
+        self.get_mut(key).map(|consumer| consumer.epoch.clone()).unwrap_or_default()
+    }
+
     /// Moves everything queued to `batch`, which must be empty, or says how the consumer ended.
     pub(crate) fn poll(
         &mut self,
@@ -144,14 +166,26 @@ impl Consumers {
         let Some(consumer) = self.get_mut(key) else {
             return Poll::Ready(Some(End::Cancelled));
         };
+        match &mut consumer.past {
+            Some((0, _)) => {
+                return Poll::Ready(consumer.past.take().map(|(_, past)| past));
+            }
+            Some((before, _)) => {
+                let rest = consumer.queue.split_off((*before).min(consumer.queue.len()));
+                *before = 0;
+                batch.extend(std::mem::replace(&mut consumer.queue, rest));
+                let octets = batch.iter().map(Incoming::size).sum();
+                consumer.octets = consumer.octets.saturating_sub(octets);
+                self.octets = self.octets.saturating_sub(octets);
+                return Poll::Ready(None);
+            }
+            None => {}
+        }
         if !consumer.queue.is_empty() {
             std::mem::swap(&mut consumer.queue, batch);
             let octets = std::mem::take(&mut consumer.octets);
             self.octets -= octets;
             return Poll::Ready(None);
-        }
-        if let Some(past) = consumer.past.take() {
-            return Poll::Ready(Some(past));
         }
         if let Some(end) = &consumer.end {
             consumer.told = true;
@@ -169,19 +203,28 @@ impl Consumers {
         self.get_mut(key).is_none_or(|consumer| consumer.told && consumer.end.is_some())
     }
 
-    /// An ended consumer has started again. Its end is still to be fetched if it wasn't; what was queued
-    /// comes again, unless that needs no acknowledgement (`no_ack`).
-    pub(crate) fn revive(&mut self, key: ConsumerKey, no_ack: bool) {
+    /// An ended consumer has started again, on this instance of its channel. Its end is still to be
+    /// fetched if it wasn't, before what comes now. What had been queued comes again, unless it needs no
+    /// acknowledgement (`no_ack`).
+    pub(crate) fn revive(&mut self, key: ConsumerKey, epoch: u32, no_ack: bool) {
         let Some(consumer) = self.get_mut(key) else { return };
+        consumer.epoch.0.store(epoch, Ordering::Release);
         let end = consumer.end.take();
-        if !std::mem::take(&mut consumer.told) && end.is_some() {
-            consumer.past = end;
-        }
+        let is_told = std::mem::take(&mut consumer.told);
+        let before = consumer.octets;
         if !no_ack {
-            consumer.queue.clear();
-            let octets = std::mem::take(&mut consumer.octets);
-            self.octets -= octets;
+            consumer.queue.retain(|incoming| incoming.epoch == epoch);
+            consumer.octets = consumer.queue.iter().map(Incoming::size).sum();
         }
+        // Of two ends that nobody has fetched, the first is told.
+        if let Some(end) = end
+            && !is_told
+            && consumer.past.is_none()
+        {
+            let old = consumer.queue.iter().take_while(|incoming| incoming.epoch != epoch);
+            consumer.past = Some((old.count(), end));
+        }
+        self.octets -= before - consumer.octets;
     }
 
     /// Gives up a consumer and hands back what was queued for it.

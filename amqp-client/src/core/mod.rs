@@ -62,7 +62,7 @@ pub(crate) use self::calls::{Answer, CallId};
 pub(crate) use self::census::Census;
 pub(crate) use self::channels::ChannelKey;
 pub(crate) use self::confirms::ConfirmKey;
-pub(crate) use self::consumers::{ConsumerKey, End, Incoming, is_of_stream};
+pub(crate) use self::consumers::{ConsumerKey, End, Incoming, LiveEpoch, is_of_stream};
 pub(crate) use self::events::EventReader;
 pub(crate) use self::output::Transmit;
 pub(crate) use self::publish::{

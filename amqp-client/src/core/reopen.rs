@@ -191,7 +191,7 @@ impl Core {
         reopening.step = None;
         if let Some((consumer, tag, no_ack)) = reopening.consumer.take() {
             reopening.restored.push(tag);
-            self.consumers.revive(consumer, no_ack);
+            self.consumers.revive(consumer, channel.epoch, no_ack);
             // There may be room for deliveries again.
             self.attention |= !self.reading;
         }

@@ -11,6 +11,7 @@ use futures_core::Stream;
 use super::Returned;
 use crate::core::WaiterKey;
 use crate::shared::ChannelHandle;
+use crate::turn::in_turn;
 
 /// Returned messages of a channel that nobody waits for, as a stream: those published without a confirm,
 /// in a transaction, or whose confirm was dropped or came too late. Made by
@@ -32,7 +33,7 @@ impl Returns {
 
     /// The next returned message; `None` when the channel is closed. Safe to drop.
     pub async fn next(&mut self) -> Option<Returned> {
-        poll_fn(|cx| self.poll_return(cx)).await
+        poll_fn(|cx| in_turn(cx, |cx| self.poll_return(cx))).await
     }
 
     /// How many returned messages found no room and are lost.
@@ -51,7 +52,7 @@ impl Stream for Returns {
     type Item = Returned;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Returned>> {
-        self.poll_return(cx)
+        in_turn(cx, |cx| self.poll_return(cx))
     }
 }
 

@@ -233,9 +233,9 @@ fn consumers_go_on_with_their_tags_and_prefetch() {
     assert!(failed.is_empty());
     assert_eq!(script.sent(), []);
 
-    assert_eq!(script.tags(a), [(1, 1)], "what had come before comes again");
     // An end that nobody has seen is still told, once.
     assert!(script.is_ended(a));
+    assert_eq!(script.tags(a), [(1, 1)], "what had come before comes again");
     assert_eq!(script.tags(b), [(0, 2)], "nobody sends this again");
     assert!(script.is_ended(b));
     assert!(!script.core.is_consumer_over(a) && !script.core.is_consumer_over(c));
@@ -284,6 +284,7 @@ fn what_the_server_refuses_is_reported_and_the_rest_goes_on() {
     assert!(script.core.check_channel(channel).is_ok());
     script.deliver(1, "a", 1, b"new");
     // First the end of the life before this one.
+    assert!(script.is_ended(a));
     assert_eq!(script.tags(a), [(3, 1)]);
     for ended in [b, c] {
         assert!(script.is_ended(ended) && script.core.is_consumer_over(ended));
@@ -351,7 +352,37 @@ fn tasks_that_want_the_same_wait_together_and_an_open_channel_is_left_alone() {
     assert!(script.reopened(call).unwrap().restored.is_empty());
     assert_eq!(script.sent(), []);
     script.deliver(1, "c", 1, b"x");
+    assert!(script.is_ended(consumer));
     assert_eq!(script.tags(consumer), [(1, 1)]);
+}
+
+#[test]
+fn an_end_that_was_not_fetched_is_told_before_what_comes_after_it() {
+    for no_ack in [false, true] {
+        let mut script = Script::open();
+        let channel = script.channel();
+        let consumer = script.consume(channel, 1, "c", no_ack);
+        let epoch = script.core.consumer_epoch(consumer);
+        assert!(epoch.is(0));
+        script.deliver(1, "c", 1, b"old");
+        script.deliver(1, "c", 2, b"older than the end");
+        script.close_by_server(1);
+        let call = script.reopen(channel, ALL);
+        script.method(1, channel::OpenOk {});
+        assert!(epoch.is(0));
+        script.method(1, consume_ok("c"));
+        assert_eq!(script.reopened(call).unwrap().restored, [short("c")]);
+        assert!(epoch.is(1));
+        script.deliver(1, "c", 1, b"new");
+        if no_ack {
+            assert_eq!(script.tags(consumer), [(0, 1), (0, 2)]);
+        }
+        assert!(script.is_ended(consumer));
+        assert!(!script.core.is_consumer_over(consumer));
+        assert_eq!(script.tags(consumer), [(1, 1)]);
+        assert_eq!(script.tags(consumer), []);
+        assert_eq!(script.core.consumers.octets(), 0);
+    }
 }
 
 #[test]
