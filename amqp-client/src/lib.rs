@@ -25,7 +25,9 @@
 //!   reason.
 //! - **No call waits for ever.** Connecting, replies, confirms and closing have deadlines (see
 //!   [`ConnectOptions`]); a closed channel or connection ends every wait on it with its cause. Publishing
-//!   waits for as long as the server blocks it: [`Connection::blocked`] tells.
+//!   waits for as long as the server blocks it, unless `publish_timeout` says otherwise:
+//!   [`Connection::blocked`] tells. Those that wait for something to come have no limit of their own: a
+//!   consumer's next delivery, a returned message, an event of the connection or its end.
 //! - **Every future may be dropped** at any time, as `select!` and timeouts do: what wasn't sent isn't,
 //!   what was is answered to nobody, and no reply goes to the wrong call.
 //! - **Backpressure.** Publishing waits while the socket takes no more or the server has blocked it; a

@@ -174,20 +174,23 @@ impl Core {
     }
 
     /// Waits for what makes it useless to wait for a body's source any longer: the end of the channel, or
-    /// of its instance if the body has begun.
+    /// of its instance if the body has begun. `None`: the source had this long from the beginning of its
+    /// silence.
     pub(crate) fn poll_body_lost(
         &mut self,
         key: ChannelKey,
         begun: Option<u32>,
+        (now, patience): (Instant, Duration),
         wait: &mut PublishWait,
         cx: &Context<'_>,
-    ) -> Poll<Error> {
-        let checked = match begun {
-            Some(epoch) => self.check_body(key, epoch),
-            None => self.check_channel(key),
-        };
-        if let Err(error) = checked {
-            return Poll::Ready(error);
+    ) -> Poll<Option<Error>> {
+        let checked = begun.map_or(Ok(()), |epoch| self.check_body(key, epoch));
+        // Our own close waits for octets that are there, and not for more.
+        if let Err(error) = checked.and_then(|()| self.check_channel(key)) {
+            return Poll::Ready(Some(error));
+        }
+        if self.poll_deadline(&mut wait.timer, (now, patience), cx).is_ready() {
+            return Poll::Ready(None);
         }
         self.publishers.wait(&mut wait.room, cx.waker());
         self.attention |= !self.reading;

@@ -181,15 +181,34 @@ impl Core {
         cx: &Context<'_>,
     ) -> Result<(), Error> {
         let Some((now, after)) = limit else { return Ok(()) };
-        match wait.timer {
-            None => {
-                wait.timer = Some(self.timers.start(now + after.min(LONGEST), cx.waker()));
-                self.attention = true;
-                Ok(())
-            }
-            Some(timer) if self.timers.wait(timer, cx.waker()) => Ok(()),
-            Some(_) => Err(Error::PublishTimeout { after }),
+        match self.poll_deadline(&mut wait.timer, (now, after), cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(()) => Err(Error::PublishTimeout { after }),
         }
+    }
+
+    /// Waits for a time that began with the first look, and is over so long after. Whoever gives it up
+    /// stops the timer.
+    pub(crate) fn poll_deadline(
+        &mut self,
+        timer: &mut Option<TimerKey>,
+        (now, after): (Instant, Duration),
+        cx: &Context<'_>,
+    ) -> Poll<()> {
+        match *timer {
+            None => {
+                *timer = Some(self.timers.start(now + after.min(LONGEST), cx.waker()));
+                self.attention = true;
+                Poll::Pending
+            }
+            Some(timer) if self.timers.wait(timer, cx.waker()) => Poll::Pending,
+            Some(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Ends such a wait.
+    pub(crate) fn stop_timer(&mut self, timer: TimerKey) {
+        self.timers.stop(timer);
     }
 
     fn try_publish(

@@ -121,11 +121,15 @@ where
 ///
 /// It resolves when the whole body is queued. Up to 64 KiB of it are read before anything is sent; a body
 /// no larger than that is sent whole or not at all, as any other. From then on the body must be finished:
-/// **if its source fails, ends early, or the future is dropped half-way, the channel is closed**
+/// **if its source fails, ends early, is silent for [too long](Self::source_timeout), or the future is
+/// dropped half-way, the channel is closed**
 /// ([`CloseReason::BodyUnfinished`](crate::CloseReason::BodyUnfinished)), for the protocol has no way to
 /// take a message back that has begun. The message is not published, other channels go on, but this
 /// channel's number is lost until the connection ends, and messages that it got and didn't settle are held
 /// back until then too. So use a channel of its own.
+///
+/// Closing the channel doesn't wait for a source that has nothing to give at once: the body is unfinished
+/// then too, and closing fails with that reason.
 ///
 /// While the body comes, other messages of the channel wait, and so do methods, acknowledgements among
 /// them: their replies may be overdue if the source is slow.
@@ -136,9 +140,15 @@ pub struct PublishFrom<'a, S> {
     terms: Terms,
     body_size: u64,
     source: S,
+    /// How long the source may be silent.
+    patience: Duration,
 }
 
 impl<'a, S> PublishFrom<'a, S> {
+    /// How long the source of a body may be silent unless [`source_timeout`](Self::source_timeout) says
+    /// otherwise.
+    pub const DEFAULT_SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
+
     pub(crate) fn new(
         channel: &'a Arc<ChannelHandle>,
         exchange: &[u8],
@@ -153,7 +163,8 @@ impl<'a, S> PublishFrom<'a, S> {
             let body = Body::Pieces(Vec::new());
             Ok(Message { method, properties: None, body, persistent: false, watched: true })
         });
-        Self { channel, message, terms: Terms::default(), body_size, source }
+        let patience = Self::DEFAULT_SOURCE_TIMEOUT;
+        Self { channel, message, terms: Terms::default(), body_size, source, patience }
     }
 
     /// Sends these properties along.
@@ -177,6 +188,17 @@ impl<'a, S> PublishFrom<'a, S> {
         if let Ok(message) = &mut self.message {
             message.method.mandatory = mandatory;
         }
+        self
+    }
+
+    /// How long the source may take for each next piece. Then the publish fails with
+    /// [`Error::BodySource`] of the kind [`TimedOut`](io::ErrorKind::TimedOut), as if the source had
+    /// failed. Default: 30 s ([`DEFAULT_SOURCE_TIMEOUT`](Self::DEFAULT_SOURCE_TIMEOUT)).
+    ///
+    /// A source that blocks its thread, as the readers and iterators of [`blocking`](crate::blocking) do,
+    /// can't be interrupted.
+    pub fn source_timeout(mut self, timeout: Duration) -> Self {
+        self.patience = timeout;
         self
     }
 
@@ -205,9 +227,9 @@ impl<'a, S: BodySource> IntoFuture for PublishFrom<'a, S> {
     type IntoFuture = PublishingFrom<'a, S>;
 
     fn into_future(self) -> PublishingFrom<'a, S> {
-        let Self { channel, message, terms, body_size, source } = self;
+        let Self { channel, message, terms, body_size, source, patience } = self;
         let (wait, read, stage) = (PublishWait::default(), 0, Stage::Gathering);
-        PublishingFrom { channel, message, terms, body_size, source, wait, read, stage }
+        PublishingFrom { channel, message, terms, body_size, source, patience, wait, read, stage }
     }
 }
 
@@ -220,6 +242,7 @@ pub struct PublishingFrom<'a, S> {
     terms: Terms,
     body_size: u64,
     source: S,
+    patience: Duration,
     wait: PublishWait,
     /// Octets that the source gave.
     read: u64,
@@ -247,10 +270,20 @@ impl<S: BodySource> PublishingFrom<'_, S> {
         let Poll::Ready(chunk) = self.source.poll_chunk(most, cx) else {
             // A source may be silent for ever: the channel may not.
             let (channel, begun) = (self.channel, self.begun());
-            let wait = &mut self.wait;
-            let lost = channel.with(|core| core.poll_body_lost(channel.key, begun, wait, cx));
-            return lost.map(Err);
+            let (wait, patience) = (&mut self.wait, (now(), self.patience));
+            let lost =
+                channel.with(|core| core.poll_body_lost(channel.key, begun, patience, wait, cx));
+            return lost.map(|lost| {
+                Err(lost.unwrap_or_else(|| {
+                    let problem = format!("silent for {} ms", self.patience.as_millis());
+                    self.failed(io::Error::new(io::ErrorKind::TimedOut, problem))
+                }))
+            });
         };
+        if self.wait.is_waiting() {
+            // The next silence is another one.
+            self.channel.with(|core| core.forget_publish(&mut self.wait));
+        }
         let kind = match &chunk {
             Ok(octets) if octets.is_empty() => Some(io::ErrorKind::UnexpectedEof),
             Ok(octets) if octets.len() > most => Some(io::ErrorKind::InvalidData),
@@ -262,11 +295,12 @@ impl<S: BodySource> PublishingFrom<'_, S> {
                 self.read += octets.len() as u64;
                 Ok(octets)
             }
-            Err(source) => {
-                let (read, body_size) = (self.read, self.body_size);
-                Err(Error::BodySource { source: Arc::new(source), read, body_size })
-            }
+            Err(source) => Err(self.failed(source)),
         })
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::BodySource { source: Arc::new(source), read: self.read, body_size: self.body_size }
     }
 
     fn poll_published(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Published>, Error>> {

@@ -1,7 +1,7 @@
 //! Batches and windows against a peer that confirms when it is told to; deadlines by a paused clock.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use amqp091::protocol::{ReplyCode, ToServer, basic, channel, confirm, connection};
@@ -214,6 +214,113 @@ async fn a_silent_source_holds_nobody_on_a_channel_that_is_closed() {
             });
             assert_eq!(published.unwrap_err().reply_code(), Some(ReplyCode::NOT_FOUND));
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_does_not_wait_for_a_silent_source() {
+    within(async {
+        for left in [0, 10, 100_000] {
+            let (connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+            let reader = Faulty { left, fails: false };
+            let publish = channel.publish_reader("", "q", 1_000_000, reader).into_future();
+            let begun = Instant::now();
+            let close = async {
+                tokio::time::sleep(SECOND).await;
+                channel.close().await
+            };
+            let answer = async {
+                if left < 100_000 {
+                    peer.expect::<channel::Close>().await;
+                    peer.send(1, &channel::CloseOk {}).await;
+                }
+            };
+            let (published, closed, ()) = tokio::join!(publish, close, answer);
+            assert!(begun.elapsed() < 2 * SECOND);
+            let error = published.unwrap_err();
+            assert!(matches!(error.close_reason(), Some(CloseReason::ByUser)), "{error}");
+            match closed {
+                Ok(()) => assert!(left < 100_000),
+                Err(error) => {
+                    assert!(matches!(error.close_reason(), Some(CloseReason::BodyUnfinished)));
+                    assert_eq!(left, 100_000);
+                    // It can be used again at once, by another number.
+                    let (reopened, open) = tokio::join!(channel.reopen().into_future(), async {
+                        loop {
+                            match peer.read().await {
+                                Some((2, Received::Method(ToServer::ChannelOpen(_)))) => break,
+                                Some((1, _)) => {}
+                                other => panic!("{other:?}"),
+                            }
+                        }
+                        peer.send(2, &channel::OpenOk {}).await;
+                    });
+                    reopened.unwrap();
+                    let () = open;
+                    assert!(channel.check_open().is_ok());
+                }
+            }
+            drop(connection);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_may_be_silent_for_so_long() {
+    for left in [0, 10, 100_000] {
+        within(async {
+            let (_connection, channel, _peer) = with_channel(&ConnectOptions::default()).await;
+            for (own, after) in [(true, 5), (false, 30)] {
+                let reader = Faulty { left, fails: false };
+                let publish = channel.publish_reader("", "q", 1_000_000, reader);
+                let publish = if own { publish.source_timeout(5 * SECOND) } else { publish };
+                let begun = Instant::now();
+                let error = publish.await.unwrap_err();
+                assert_eq!(begun.elapsed().as_secs(), after);
+                let Error::BodySource { source, .. } = error else { panic!("{error}") };
+                assert_eq!(source.kind(), std::io::ErrorKind::TimedOut);
+                assert_eq!(channel.check_open().is_ok(), left < 100_000);
+                if left == 100_000 {
+                    break;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_slow_and_not_silent_has_all_the_time() {
+    /// A piece every 3 s.
+    struct Slow(std::pin::Pin<Box<tokio::time::Sleep>>, usize);
+
+    impl AsyncRead for Slow {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            ready!(self.0.as_mut().poll(cx));
+            self.0.as_mut().reset(Instant::now() + 3 * SECOND);
+            buffer.put_slice(&vec![b'x'; 40_000.min(buffer.remaining())]);
+            self.1 += 1;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    within(async {
+        let (_connection, channel, mut peer) = with_channel(&ConnectOptions::default()).await;
+        let slow = Slow(Box::pin(tokio::time::sleep(3 * SECOND)), 0);
+        let publish = channel.publish_reader("", "q", 200_000, slow);
+        let begun = Instant::now();
+        let publish = publish.publish_timeout(SECOND).source_timeout(4 * SECOND);
+        tokio::select! {
+            published = publish.into_future() => drop(published.unwrap()),
+            () = async { while peer.read().await.is_some() {} } => panic!("it ended"),
+        }
+        assert!(begun.elapsed() >= 15 * SECOND);
     })
     .await;
 }
