@@ -37,6 +37,11 @@ impl Channel {
         Self { handle }
     }
 
+    /// What it is a handle of.
+    pub(crate) fn handle(&self) -> &Arc<ChannelHandle> {
+        &self.handle
+    }
+
     /// The channel's number on its connection. It stays, unless the channel is opened again when another
     /// one has taken it.
     pub fn number(&self) -> u16 {
@@ -69,6 +74,13 @@ impl Channel {
     /// The first such publish puts the channel in confirm mode; it costs no round trip. On a channel in
     /// transaction mode it fails with [`Error::ChannelMode`]: use
     /// [`publish_unconfirmed`](Self::publish_unconfirmed) there.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// let confirm = channel.publish("", "work", "task").persistent(true).mandatory(true).await?;
+    /// confirm.confirmed().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// [`Confirm`]: crate::Confirm
     pub fn publish<'a>(
@@ -203,16 +215,46 @@ impl Channel {
     }
 
     /// Returned messages that nobody waits for, from now on: see [`Returns`].
+    ///
+    /// ```no_run
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// let mut returns = channel.returns();
+    /// channel.publish_unconfirmed("", "nobody", "x").mandatory(true).await?;
+    /// while let Some(returned) = returns.next().await {
+    ///     println!("{returned}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn returns(&self) -> Returns {
         Returns::new(&self.handle)
     }
 
     /// Consumes the messages of a queue.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// let mut consumer = channel.consume("work").prefetch(10).await?;
+    /// while let Some(delivery) = consumer.next().await {
+    ///     let delivery = delivery?;
+    ///     println!("{:?}", delivery.body);
+    ///     delivery.ack()?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn consume(&self, queue: impl AsRef<[u8]>) -> Consume<'_> {
         Consume::new(&self.handle, queue.as_ref())
     }
 
     /// Fetches one message of a queue, if it has any.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// while let Some(got) = channel.get("work").await? {
+    ///     println!("{:?}, {} more", got.delivery.body, got.message_count);
+    ///     got.delivery.ack()?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, queue: impl AsRef<[u8]>) -> Get<'_> {
         Get::new(&self.handle, queue.as_ref())
     }

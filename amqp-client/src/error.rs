@@ -159,6 +159,10 @@ pub enum Error {
         /// The consumer tag.
         tag: ShortStr,
     },
+    /// A callback has panicked in an earlier [`drain_events`](crate::blocking::Connection::drain_events),
+    /// which the panic went through: it was dropped, with the consumer or whatever else it was for.
+    #[error("a callback panicked: it is dropped, with what it was for")]
+    CallbackPanicked,
 }
 
 impl Error {
@@ -193,6 +197,7 @@ impl Error {
             | Self::Encode(_)
             | Self::FrameTooLarge { .. }
             | Self::OtherChannel
+            | Self::CallbackPanicked
             | Self::BodySource { .. }
             | Self::ChannelConsumes { .. }
             | Self::ChannelMode { .. } => Initiator::User,
@@ -213,6 +218,7 @@ impl From<PublishError> for Error {
 
 /// Who began it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Initiator {
     /// The program that uses this crate.
     User,

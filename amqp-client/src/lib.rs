@@ -131,6 +131,7 @@ mod consume;
 mod core;
 mod counters;
 mod credentials;
+mod deadline;
 mod delivery;
 mod dial;
 mod driver;

@@ -34,6 +34,7 @@ pub(crate) enum Event {
     Returned { channel: u16, code: ReplyCode, exchange: ShortStr, routing_key: ShortStr },
     Nacked { channel: u16, delivery_tag: u64, multiple: bool },
     Overdue { channel: u16, count: u64 },
+    WindowDropped { channel: u16, failed: usize, outstanding: usize },
 }
 
 impl Event {
@@ -256,6 +257,9 @@ mod on {
                         multiple
                     );
                 }
+                Self::WindowDropped { channel, failed, outstanding } => {
+                    tell!(WARN, "amqp.window.dropped", connection, channel, failed, outstanding);
+                }
                 Self::Overdue { channel, count } => {
                     tell!(WARN, "amqp.confirm.overdue", connection, channel, count);
                 }
@@ -373,6 +377,7 @@ mod tests {
                 Event::returned(1, &returned),
                 Event::Nacked { channel: 1, delivery_tag: 1, multiple: false },
                 Event::Overdue { channel: 1, count: 1 },
+                Event::WindowDropped { channel: 1, failed: 1, outstanding: 1 },
             ];
             for event in all {
                 events.note(|| event);

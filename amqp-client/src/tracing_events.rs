@@ -25,6 +25,7 @@
 //! | `amqp.message.returned` | DEBUG | a message came back | `channel` `code` `exchange` `routing_key` |
 //! | `amqp.message.nacked` | DEBUG | the server couldn't take messages | `channel` `delivery_tag` `multiple` |
 //! | `amqp.confirm.overdue` | WARN | confirms didn't come in time | `channel` `count` |
+//! | `amqp.window.dropped` | WARN | a confirm window went, with messages whose fate nobody has looked at | `channel` `failed` `outstanding` |
 //!
 //! All but the first have the field `connection`, a number that tells this process's connections apart.
 //! `code` is the server's reply code, or 0. What happens to channels and consumers because their

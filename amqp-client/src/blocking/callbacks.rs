@@ -23,6 +23,9 @@ type Source = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<(), Error>>>
 /// The place of the connection's end, which is no callback's.
 const END: usize = usize::MAX;
 
+/// The place of a callback that has panicked, which has none any more.
+const PANICKED: usize = usize::MAX - 1;
+
 /// The callbacks of a connection. No lock is held while one is called.
 pub(super) struct Callbacks {
     places: Mutex<Places>,
@@ -145,9 +148,14 @@ impl Callbacks {
 
     /// Looks at one place, and handles its event if it has one.
     fn visit(&self, place: usize) -> Option<Result<(), Error>> {
+        if place == PANICKED {
+            return Some(Err(Error::CallbackPanicked));
+        }
         let mut entry = self.take(place)?;
         entry.bell.rung.store(false, Ordering::Release);
+        let unwinding = Unwinding { callbacks: self, place };
         let polled = (entry.source)(&mut Context::from_waker(&entry.waker));
+        std::mem::forget(unwinding);
         match polled {
             Poll::Ready(Some(result)) => {
                 // There may be more; the others are first.
@@ -155,9 +163,7 @@ impl Callbacks {
                 Some(result)
             }
             Poll::Ready(None) => {
-                let mut places = lock(&self.places);
-                places.entries[place] = Place::Free;
-                places.free.push(place);
+                self.free(place);
                 None
             }
             Poll::Pending => {
@@ -183,6 +189,12 @@ impl Callbacks {
         }
     }
 
+    fn free(&self, place: usize) {
+        let mut places = lock(&self.places);
+        places.entries[place] = Place::Free;
+        places.free.push(place);
+    }
+
     fn put_back(&self, place: usize, entry: Entry, again: bool) {
         let mut places = lock(&self.places);
         let rang = matches!(places.entries[place], Place::Busy { again: true });
@@ -204,6 +216,20 @@ impl Callbacks {
         });
         // For the next thread that waits.
         ended.inspect_err(|_| self.ready.push(END))
+    }
+}
+
+/// Dropped by a panic of the callback that is being called. It goes on to whoever drains events, and the
+/// callback is gone: whoever drains them next is told so.
+struct Unwinding<'a> {
+    callbacks: &'a Callbacks,
+    place: usize,
+}
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        self.callbacks.free(self.place);
+        self.callbacks.ready.push(PANICKED);
     }
 }
 

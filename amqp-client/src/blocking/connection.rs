@@ -162,6 +162,10 @@ impl Connection {
     /// then, a clone of the connection in it keeps the connection open. It has a delivery's
     /// [`channel`](Delivery::channel) anyway.
     ///
+    /// Should it panic, the panic goes on through `drain_events`, and the callback and its consumer are
+    /// dropped: what wasn't acknowledged goes back to the queue, and the next `drain_events`, of whichever
+    /// thread, fails once with [`Error::CallbackPanicked`].
+    ///
     /// ```no_run
     /// use std::time::Duration;
     /// use amqp091_client::blocking::{Connection, Wait};
@@ -219,7 +223,8 @@ impl Connection {
     /// # Errors
     ///
     /// What the callback returned; why a consumer of [`on_delivery`](Self::on_delivery) ended; and when
-    /// all that had come before is handled, [`Error::ConnectionClosed`].
+    /// all that had come before is handled, [`Error::ConnectionClosed`]. [`Error::CallbackPanicked`] when
+    /// a callback panicked before.
     pub fn drain_events(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         self.callbacks.drain(timeout)
     }

@@ -64,7 +64,7 @@ impl<S: Stream + Unpin> Iter<S> {
     }
 }
 
-/// What there is within a time.
+/// What there is within a time. There are no other cases, and there will be none.
 #[derive(Debug)]
 #[must_use = "it may hold a delivery, which wants to be settled"]
 pub enum Next<T> {

@@ -112,25 +112,7 @@ waits! {
         S: Future<Output = ()>
     } ForEachConcurrent<H, Fut, E, S> => ForEachEnd;
     Reopen<'_> => Result<Reopened, Error>;
-}
-
-/// Its own time is waited out here too: the future's would take a runtime.
-impl Wait for RpcCall<'_> {
-    type Output = Result<Message, RpcError>;
-
-    fn wait(self) -> Self::Output {
-        let sent = AtomicBool::new(false);
-        let after = self.within();
-        wait_until(self.exchange(&sent), deadline(after))
-            .unwrap_or_else(|| Err(RpcError::Timeout { after, sent: sent.load(Ordering::Relaxed) }))
-    }
-
-    fn wait_timeout(self, timeout: Duration) -> Option<Self::Output> {
-        if self.within() <= timeout {
-            return Some(self.wait());
-        }
-        wait_until(self.exchange(&AtomicBool::new(false)), deadline(timeout))
-    }
+    RpcCall<'_> => Result<Message, RpcError>;
 }
 
 type Output<B> = <B as IntoFuture>::Output;
@@ -146,8 +128,7 @@ fn to_consumer(consumer: Result<crate::Consumer, Error>) -> Result<Consumer, Err
 /// Waits for any future of this crate on the caller's thread; [`Wait::wait`] does so for most.
 ///
 /// The future is polled here, so this isn't for futures that need a runtime around them: what opens a
-/// connection is in [`blocking::Connection`](super::Connection), and an [`RpcCall`] has
-/// [`Wait`](Wait::wait).
+/// connection is in [`blocking::Connection`](super::Connection).
 pub fn wait<F: IntoFuture>(future: F) -> F::Output {
     // Nobody is let go first here: a runtime around this would do so only after this has returned.
     let mut future = pin!(unconstrained(future.into_future()));

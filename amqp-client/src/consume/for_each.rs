@@ -51,6 +51,7 @@ pub struct Failure<E> {
 
 /// How a handler failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum FailureCause<E> {
     /// It returned this error.
     Failed(E),

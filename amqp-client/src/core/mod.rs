@@ -71,6 +71,7 @@ pub(crate) use self::publish::{
 pub(crate) use self::reopen::Wanted;
 pub(crate) use self::tally::TallyKey;
 pub(crate) use self::template::{Prepared, Template};
+pub(crate) use self::timers::TimerKey;
 pub(crate) use self::waiters::WaiterKey;
 
 use self::calls::Calls;

@@ -72,7 +72,21 @@ impl Drop for Confirm {
     }
 }
 
-/// What became of a published message.
+/// What became of a published message. There are no other cases, and there will be none: the protocol has
+/// these.
+///
+/// ```no_run
+/// use amqp091_client::{Channel, Outcome};
+///
+/// # async fn example(channel: Channel) -> Result<(), amqp091_client::Error> {
+/// match channel.publish("", "work", "task").mandatory(true).await?.await {
+///     Outcome::Confirmed => println!("the server has it"),
+///     Outcome::Returned(returned) => println!("no queue for {:?}", returned.body),
+///     Outcome::Nacked => println!("not now"),
+///     Outcome::Unknown(error) => println!("nobody knows: {error}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "without looking at the outcome a lost message goes unnoticed"]
 pub enum Outcome {
@@ -107,6 +121,7 @@ impl Outcome {
 
 /// A published message wasn't confirmed.
 #[derive(Clone, Debug, Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// It was mandatory and reached no queue.
     #[error("message returned: {0}")]

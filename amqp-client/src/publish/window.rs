@@ -9,6 +9,7 @@ use super::{BatchOutcome, Publishing};
 use crate::core::{Published, TallyKey, WaiterKey};
 use crate::error::Error;
 use crate::shared::ChannelHandle;
+use crate::trace::Event;
 
 /// Lets at most so many messages be unconfirmed at a time, and gathers what becomes of them. Made by
 /// [`Channel::confirm_window`](crate::Channel::confirm_window).
@@ -18,8 +19,11 @@ use crate::shared::ChannelHandle;
 /// number, as publishing returned it, and the reason. When as many have failed as may be unconfirmed,
 /// publishing fails with [`Error::WindowFailed`] until they are taken.
 ///
-/// Share it by reference, or in an `Arc`, for as many tasks as you like.
+/// Share it by reference, or in an `Arc`, for as many tasks as you like. Flush it before it goes: what
+/// became of messages whose outcome wasn't taken is lost with it, and told by the event
+/// `amqp.window.dropped` only ([`tracing_events`](crate::tracing_events)).
 #[derive(Debug)]
+#[must_use = "without a look at its outcome a lost message goes unnoticed"]
 pub struct ConfirmWindow {
     channel: Arc<ChannelHandle>,
     pub(super) tally: TallyKey,
@@ -55,8 +59,14 @@ impl Drop for ConfirmWindow {
     fn drop(&mut self) {
         // What it held is let go of outside the connection's lock.
         let _outcome = self.channel.with(|core| {
-            let outcome = core.take_outcome(self.tally);
+            let (outcome, outstanding) =
+                (core.take_outcome(self.tally), core.outstanding(self.tally));
             core.release_tally(self.tally);
+            let failed = outcome.failed.len();
+            if failed + outstanding > 0 {
+                let channel = core.channel_number(self.channel.key);
+                core.trace.note(|| Event::WindowDropped { channel, failed, outstanding });
+            }
             outcome
         });
     }

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use amqp091::protocol::basic;
@@ -20,6 +20,7 @@ use thiserror::Error;
 use crate::channel::Channel;
 use crate::connection::Connection;
 use crate::consume::Consumer;
+use crate::deadline::Deadline;
 use crate::error::{Error, Initiator};
 use crate::message::Message;
 use crate::publish::{Body, Outcome, Returned, argument};
@@ -103,6 +104,11 @@ pub enum RpcError {
     NotSent(Error),
     /// The channel or connection closed before the reply came: the server may have done what was asked,
     /// or may still do it.
+    ///
+    /// Where the broker closed the channel over a request, as over an exchange that doesn't exist (404 with
+    /// `basic.publish` as the [failing method](crate::ServerClose::method)), nothing was done for that
+    /// one; but the other calls in flight on the channel end so too, and the broker doesn't say which of
+    /// them it meant.
     #[error("the reply is lost: {0}")]
     Lost(Error),
 }
@@ -316,19 +322,21 @@ impl RpcCall<'_> {
 
     async fn run(self) -> Result<Message, RpcError> {
         let (after, sent) = (self.timeout, AtomicBool::new(false));
-        match tokio::time::timeout(after, self.exchange(&sent)).await {
-            Ok(result) => result,
-            Err(_) => Err(RpcError::Timeout { after, sent: sent.load(Ordering::Relaxed) }),
-        }
-    }
-
-    /// How long it may take.
-    pub(crate) fn within(&self) -> Duration {
-        self.timeout
+        let mut deadline = Deadline::new(self.inner.channel.handle(), after);
+        let mut exchange = pin!(self.exchange(&sent));
+        poll_fn(|cx| {
+            let result = exchange.as_mut().poll(cx);
+            if result.is_ready() {
+                return result;
+            }
+            ready!(deadline.poll(cx));
+            Poll::Ready(Err(RpcError::Timeout { after, sent: sent.load(Ordering::Relaxed) }))
+        })
+        .await
     }
 
     /// Sends the request and returns its reply, however long that takes; notes when it is sent.
-    pub(crate) async fn exchange(self, sent: &AtomicBool) -> Result<Message, RpcError> {
+    async fn exchange(self, sent: &AtomicBool) -> Result<Message, RpcError> {
         let Self { inner, exchange, routing_key, body, mut properties, timeout: _ } = self;
         let exchange = exchange.map_err(RpcError::NotSent)?;
         let routing_key = routing_key.map_err(RpcError::NotSent)?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use amqp091::protocol::{ReplyCode, ToServer, basic, connection, queue};
 use amqp091_client::blocking::{
-    Channel, Confirm, Connection, Consumer, Next, RpcClient, Wait, iter,
+    Channel, Confirm, Connection, Consumer, Next, RpcClient, Wait, iter, wait,
 };
 use amqp091_client::{
     CloseReason, ConnectOptions, ConnectionEvent, Error, ExchangeType, MergedConsumers, OnFailure,
@@ -239,6 +239,8 @@ fn a_call_without_a_reply_ends() {
     let client = client.timeout(SHORT);
     let error = client.call("", "server", "3").wait_timeout(LONG).unwrap().unwrap_err();
     assert!(matches!(error, RpcError::Timeout { .. }), "{error}");
+    let error = wait(client.call("", "server", "4")).unwrap_err();
+    assert!(matches!(error, RpcError::Timeout { after: SHORT, sent: true }), "{error}");
     assert_eq!(client.in_flight(), 0);
     connection.close().unwrap();
     server.join().unwrap();
@@ -419,6 +421,26 @@ fn a_callback_cancels_its_own_consumer() {
     assert!(!connection.drain_events(Some(Duration::ZERO)).unwrap());
     connection.close().unwrap();
     assert_eq!(server.join().unwrap().acknowledged, 3);
+}
+
+#[test]
+fn a_callback_that_panics_is_missed() {
+    let (connection, channel, server) = with_robot();
+    let consumer = channel.consume("q").prefetch(1).wait().unwrap();
+    let handle = connection.on_delivery(consumer, |_| std::panic::resume_unwind(Box::new("mine")));
+    let drained = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        connection.drain_events(Some(LONG))
+    }));
+    assert_eq!(drained.unwrap_err().downcast_ref(), Some(&"mine"));
+    let error = connection.drain_events(Some(LONG)).unwrap_err();
+    assert!(matches!(error, Error::CallbackPanicked), "{error}");
+    assert!(handle.end().is_some());
+    // Others have their turns, in its place too.
+    let consumer = channel.consume("q").prefetch(1).wait().unwrap();
+    connection.on_delivery(consumer, |delivery| delivery.ack());
+    assert!(connection.drain_events(Some(LONG)).unwrap());
+    connection.close().unwrap();
+    server.join().unwrap();
 }
 
 #[test]
@@ -686,7 +708,7 @@ fn futures_of_every_kind_wait() {
         matches!(received[..], [(0, Received::Method(ToServer::ConnectionClose(_)))])
     });
     connection.update_secret("secret", "expired").unwrap();
-    amqp091_client::blocking::wait(connection.to_async().close()).unwrap();
+    wait(connection.to_async().close()).unwrap();
     assert!(server.join().unwrap());
 }
 

@@ -148,7 +148,7 @@ async fn the_program_decides_by_the_error() {
                     assert_eq!((*tag, failure.redelivered), (failure.delivery_tag, false));
                     OnFailure::RequeueOnce
                 }
-                FailureCause::Panicked(_) => panic!("in the middle of deciding"),
+                _ => panic!("in the middle of deciding"),
             })
             .await;
         let settled: String = settled(&mut peer, 3).await.into_values().collect();

@@ -294,7 +294,7 @@ async fn a_source_may_be_silent_for_so_long() {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_slow_and_not_silent_has_all_the_time() {
     /// A piece every 3 s.
-    struct Slow(std::pin::Pin<Box<tokio::time::Sleep>>, usize);
+    struct Slow(Pin<Box<tokio::time::Sleep>>, usize);
 
     impl AsyncRead for Slow {
         fn poll_read(
