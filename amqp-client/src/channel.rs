@@ -440,11 +440,17 @@ impl Channel {
     /// settling a delivery from before is [`Error::StaleDelivery`].
     ///
     /// ```no_run
-    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), amqp091_client::Error> {
+    /// use amqp091_client::Error;
+    ///
+    /// # async fn example(channel: amqp091_client::Channel) -> Result<(), Error> {
     /// let mut orders = channel.consume("orders").prefetch(10).await?;
     /// loop {
     ///     match orders.next().await {
-    ///         Some(Ok(order)) => order.ack()?,
+    ///         Some(Ok(order)) => match order.ack() {
+    ///             // What had come before the channel closed comes again.
+    ///             Ok(()) | Err(Error::ChannelClosed { .. } | Error::StaleDelivery { .. }) => {}
+    ///             Err(error) => return Err(error),
+    ///         },
     ///         // The stream goes on, if the queue is still there.
     ///         Some(Err(_)) => {
     ///             channel.reopen().modes(true).consumers(true).await?;

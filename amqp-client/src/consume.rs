@@ -222,7 +222,11 @@ arguments! {
 /// It ends with an error that says why, once, when the server cancels it or the channel or connection
 /// is lost; after [`cancel`](Self::cancel), or when this program closes the channel or connection, it
 /// ends without one. Messages that had come before are handed out first. If its channel is
-/// [opened again](crate::Channel::reopen) with its consumers, it goes on after that.
+/// [opened again](crate::Channel::reopen) with its consumers, it goes on after that: it is no
+/// `FusedStream`, though until then it says that it is over as often as it is asked.
+///
+/// Messages that are there already are handed out without a wait, but so many at a time that tokio's other
+/// tasks run in between.
 ///
 /// Dropping it cancels the consumer without waiting, and sends what was not handed out back to the
 /// queue, except to a stream, which has it anyway.

@@ -96,7 +96,8 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`Error::ChannelClosed`] or [`Error::ConnectionClosed`]: then the server delivers it again.
+    /// [`Error::ChannelClosed`] or [`Error::ConnectionClosed`], or [`Error::StaleDelivery`] when the
+    /// channel was [opened again](Channel::reopen) since: then the server delivers it again.
     pub fn ack(self) -> Result<(), Error> {
         self.acker.ack()
     }

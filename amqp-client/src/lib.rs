@@ -49,6 +49,22 @@
 //! | a body larger than memory | [`Channel::publish_reader`], [`Channel::publish_stream`] |
 //! | returned messages of transactions, or that nobody waits for | [`Channel::returns`] |
 //!
+//! # Consuming
+//!
+//! | what | how |
+//! |---|---|
+//! | messages handled at once, and settled by what their handlers say | [`Consumer::for_each_concurrent`] |
+//! | several queues as one stream | [`MergedConsumers`] |
+//! | fewer acknowledgements on the wire | [`Consume::coalesce_acks`], with a [`prefetch`](Consume::prefetch) |
+//! | settling elsewhere than where a message is handled | [`Delivery::into_message`] |
+//! | requests and replies | [`RpcClient`], [`Consumer::serve`] |
+//! | going on after the server has closed a channel | [`Channel::reopen`], with its consumers |
+//! | what happens to a connection | [`Connection::events`] |
+//!
+//! A lost connection isn't made again by itself. When a stream ends with [`Error::ConnectionClosed`], or
+//! [`ConnectionEvent::Closed`] comes, the program connects, opens its channels, declares and consumes
+//! again, after a pause that grows with each attempt that fails; messages that weren't settled come again.
+//!
 //! # TLS
 //!
 //! `amqps://`, or [`ConnectOptions::tls`] with a CA, a client certificate or a name of your own, speaks

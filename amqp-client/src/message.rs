@@ -16,7 +16,8 @@ use crate::text::{self, TextError};
 /// A message that somebody else settles, or that needs no settling.
 ///
 /// [`Consumer::for_each_concurrent`](crate::Consumer::for_each_concurrent) gives it to handlers, and
-/// RPC clients as a reply.
+/// RPC clients as a reply. Clones share the body, and keep the channel open as it does.
+#[derive(Clone)]
 pub struct Message {
     /// The exchange that it was published to; empty for the default exchange.
     pub exchange: ShortStr,

@@ -1,5 +1,7 @@
 //! Channels that are opened again in place after the server has closed them.
 
+use std::collections::BTreeSet;
+
 use amqp091_client::{Channel, ChannelMode, Error, Outcome, ReplyCode};
 
 use crate::broker::{open, queue, ready, server_error, unique, within};
@@ -182,6 +184,47 @@ async fn the_modes_come_back() {
         assert_eq!(ready(&channel, &queue).await, 1);
         let got = channel.get(&queue).no_ack(true).await.unwrap().unwrap();
         assert_eq!(&got.delivery.body[..], b"kept");
+    })
+    .await;
+}
+
+/// The loop that `Channel::reopen` shows, with messages on hand when the channel closes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: run scripts/test"]
+async fn the_documented_loop_goes_on_and_loses_nothing() {
+    within(async {
+        let (connection, channel) = open().await;
+        let other = connection.channel().await.unwrap();
+        let queue = queue(&other).await;
+        for body in 0..20_u8 {
+            other.publish("", &queue, vec![body]).await.unwrap().confirmed().await.unwrap();
+        }
+        let mut orders = channel.consume(&queue).prefetch(10).await.unwrap();
+        let (mut handled, mut void, mut ends) = (BTreeSet::new(), 0, 0);
+        while handled.len() < 20 {
+            match orders.next().await {
+                Some(Ok(order)) => {
+                    let body = order.body[0];
+                    if body == 4 && ends == 0 {
+                        break_it(&channel).await;
+                    }
+                    match order.ack() {
+                        Ok(()) => assert!(handled.insert(body), "{body} comes again"),
+                        Err(Error::ChannelClosed { .. } | Error::StaleDelivery { .. }) => void += 1,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                Some(Err(error)) => {
+                    assert_eq!(server_error(&error).0, 404);
+                    ends += 1;
+                    channel.reopen().modes(true).consumers(true).await.unwrap();
+                }
+                None => panic!("the stream is over"),
+            }
+        }
+        assert!(ends == 1 && void >= 1, "{ends} ends, {void} void");
+        orders.cancel().await.unwrap();
+        assert_eq!(ready(&other, &queue).await, 0);
     })
     .await;
 }

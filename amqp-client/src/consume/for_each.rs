@@ -173,7 +173,8 @@ impl<H, Fut, E, S> ForEachConcurrent<H, Fut, E, S> {
     }
 
     /// Stops when `stop` is ready: the consumer is cancelled, what was not handed out goes back to its
-    /// queue, and handlers that run are waited for.
+    /// queue, and handlers that run are waited for, however long they take: where that matters, have the
+    /// handler wrap its work in a timeout.
     pub fn until<T: Future<Output = ()>>(self, stop: T) -> ForEachConcurrent<H, Fut, E, T> {
         let Self { consumer, handle, handler, decide, stop: _, running, result } = self;
         let stop = Some(Box::pin(stop));
