@@ -1,6 +1,8 @@
 //! A channel: where queues are declared, messages published and consumed.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use amqp091::protocol::{ReplyCode, basic, channel, confirm, exchange, queue, tx};
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use tokio::io::AsyncRead;
 use crate::call::{Call, NoWait, PendingCall};
 use crate::connection::Connection;
 use crate::consume::{Consume, Get};
+use crate::core::PublishWait;
 use crate::counters::Counters;
 use crate::error::{CloseReason, Error};
 use crate::exchange::{ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind};
@@ -479,16 +482,45 @@ impl Channel {
     }
 
     /// Closes the channel and returns when the server has agreed. Confirms that come until then still
-    /// count; wait for those that matter before.
+    /// count; wait for those that matter before. If this program has closed it before, that is all; if it
+    /// is about to, this waits too.
     ///
     /// # Errors
     ///
-    /// When the channel or connection is closed already, or closes for another reason first.
+    /// When the channel or connection has closed for another reason, or does so first;
+    /// [`Error::Timeout`].
     pub async fn close(&self) -> Result<(), Error> {
-        let reply_code = ReplyCode::REPLY_SUCCESS;
+        let (key, reply_code) = (self.handle.key, ReplyCode::REPLY_SUCCESS);
         let call = self.handle.with(|core| {
-            core.close_channel(self.handle.key, CloseReason::ByUser, reply_code, now())
-        })?;
-        PendingCall::new(&self.handle, call, true).await.map(|_| ())
+            let is_first = !core.is_closed_by_user(key);
+            is_first.then(|| core.close_channel(key, CloseReason::ByUser, reply_code, now()))
+        });
+        match call {
+            Some(call) => PendingCall::new(&self.handle, call?, true).await.map(|_| ()),
+            None => ChannelEnd { channel: &self.handle, wait: PublishWait::default() }.await,
+        }
+    }
+}
+
+/// Waits for the end of a channel that is being closed.
+struct ChannelEnd<'a> {
+    channel: &'a ChannelHandle,
+    wait: PublishWait,
+}
+
+impl Future for ChannelEnd<'_> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { channel, wait } = &mut *self;
+        channel.with(|core| core.poll_channel_closed(channel.key, now(), wait, cx))
+    }
+}
+
+impl Drop for ChannelEnd<'_> {
+    fn drop(&mut self) {
+        if self.wait.is_waiting() {
+            self.channel.with(|core| core.forget_publish(&mut self.wait));
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::calls::{Answer, CallId};
 use super::channels::{Carrier, Channel, State, Then};
 use super::confirms::Audience;
 use super::consumers::End;
-use super::{ChannelKey, Core, Phase, WaiterKey};
+use super::{ChannelKey, Core, Phase, PublishWait, WaiterKey};
 use crate::error::{CloseReason, ConnectError, Error, ServerClose, Violation};
 use crate::trace::Event;
 
@@ -223,6 +223,48 @@ impl Core {
         self.publishers.wake_all(&mut self.wakes);
         self.tallies.wake_all(&mut self.wakes);
         Ok(call)
+    }
+
+    /// Whether this program has closed the channel already, or is about to.
+    pub(crate) fn is_closed_by_user(&mut self, key: ChannelKey) -> bool {
+        if self.check_open().is_err() {
+            return false;
+        }
+        let Some(channel) = self.channels.get_mut(key) else { return true };
+        match &channel.state {
+            State::Closing(reason) | State::Closed(reason) => {
+                matches!(**reason, CloseReason::ByUser)
+            }
+            _ => false,
+        }
+    }
+
+    /// Waits for the end of a channel that is being closed, as long as the one who closes it.
+    pub(crate) fn poll_channel_closed(
+        &mut self,
+        key: ChannelKey,
+        now: Instant,
+        wait: &mut PublishWait,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let Some(channel) = self.channels.get_mut(key) else { return Poll::Ready(Ok(())) };
+        match &channel.state {
+            State::Closing(_) => {}
+            State::Closed(reason)
+                if !matches!(**reason, CloseReason::ByUser)
+                    || self.reason.as_ref().is_some_and(|own| Arc::ptr_eq(own, reason)) =>
+            {
+                return Poll::Ready(self.check_channel(key));
+            }
+            // It may be open again.
+            _ => return Poll::Ready(Ok(())),
+        }
+        let after = self.options.rpc_timeout;
+        if self.poll_deadline(&mut wait.timer, (now, after), cx).is_ready() {
+            return Poll::Ready(Err(Error::Timeout { method: "channel.close", after }));
+        }
+        self.publishers.wait(&mut wait.room, cx.waker());
+        Poll::Pending
     }
 
     fn end_calls_and_consumers(&mut self, key: ChannelKey, error: &Error) {

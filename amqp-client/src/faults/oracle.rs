@@ -374,6 +374,17 @@ impl Oracle {
             Op::Close | Op::WaitForEnd => unreachable!("dealt with above"),
         };
         let channel = self.slot(on);
+        if matches!(op, Op::CloseChannel(_)) {
+            // Closing again is no error, and takes as long as closing.
+            match (channel.closed.as_deref(), channel.closing.as_deref()) {
+                (Some("channel by user"), _) => return self.finish(label, "ok"),
+                (None, Some("channel by user")) => {
+                    channel.due.push_back((label, Wanted::Close));
+                    return;
+                }
+                _ => {}
+            }
+        }
         if let Some(reason) = channel.closed.clone().or_else(|| channel.closing.clone()) {
             return self.finish(label, reason);
         }

@@ -204,3 +204,46 @@ async fn a_body_given_up_may_use_its_connection_when_it_is_dropped() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn closing_again_is_no_error() {
+    within(async {
+        let (connection, mut peer) = connected_by(&ConnectOptions::default(), &TUNE, 4096).await;
+        let channel = open_channel(&connection, &mut peer).await;
+        let later = async {
+            // The first has its frame out: the second has nothing to send.
+            peer.expect::<channel::Close>().await;
+            let answer = async {
+                tokio::task::yield_now().await;
+                peer.send(1, &channel::CloseOk {}).await;
+            };
+            let (second, ()) = tokio::join!(biased; channel.close(), answer);
+            second
+        };
+        let (first, second) = tokio::join!(channel.close(), later);
+        first.unwrap();
+        second.unwrap();
+        channel.close().await.unwrap();
+        let failed = open_channel(&connection, &mut peer).await;
+        peer.close_channel(1).await;
+        let error = failed.queue_declare("q").await.unwrap_err();
+        assert_eq!(channel_code(&error), 404);
+        assert_eq!(channel_code(&failed.close().await.unwrap_err()), 404);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_again_waits_no_longer_than_closing() {
+    within(async {
+        let options = ConnectOptions::default().rpc_timeout(std::time::Duration::from_secs(5));
+        let (connection, mut peer) = connected_by(&options, &TUNE, 4096).await;
+        let channel = open_channel(&connection, &mut peer).await;
+        let (first, second) = tokio::join!(channel.close(), channel.close());
+        for closed in [first, second] {
+            let is_late = matches!(closed, Err(Error::Timeout { method: "channel.close", .. }));
+            assert!(is_late, "{closed:?}");
+        }
+    })
+    .await;
+}

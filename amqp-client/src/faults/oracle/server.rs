@@ -99,10 +99,10 @@ impl Oracle {
             }
             ToClient::ChannelCloseOk(_) => {
                 let why = channel.closing.clone().expect("our close");
-                if why == "channel by user"
-                    && let Some((label, _)) = channel.due.pop_front()
-                {
-                    self.finish(label, "ok");
+                if why == "channel by user" {
+                    for (label, _) in std::mem::take(&mut channel.due) {
+                        self.finish(label, "ok");
+                    }
                 }
                 self.end_channel(at, &why, true);
             }
