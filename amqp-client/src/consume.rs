@@ -22,7 +22,7 @@ use crate::publish::argument;
 use crate::request::arguments;
 use crate::shared::{ChannelHandle, now};
 use crate::source::Source;
-use crate::turn::in_turn;
+use crate::turn::Turn;
 
 mod end;
 mod for_each;
@@ -193,6 +193,7 @@ impl<'a> Consume<'a> {
             batch: VecDeque::new(),
             epoch,
             is_over: false,
+            turn: Turn::default(),
         };
         if let Some(call) = call {
             if let Some(qos) = qos {
@@ -239,6 +240,7 @@ pub struct Consumer {
     epoch: LiveEpoch,
     /// Whether the stream has told its end.
     is_over: bool,
+    turn: Turn,
 }
 
 impl Consumer {
@@ -270,7 +272,14 @@ impl Consumer {
     /// [`Error::ConnectionClosed`].
     #[allow(clippy::should_implement_trait, reason = "the name that streams have for it")]
     pub async fn next(&mut self) -> Option<Result<Delivery, Error>> {
-        poll_fn(|cx| in_turn(cx, |cx| self.poll_delivery(cx))).await
+        poll_fn(|cx| self.poll_in_turn(cx)).await
+    }
+
+    fn poll_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
+        let mut turn = std::mem::take(&mut self.turn);
+        let polled = turn.poll(cx, |cx| self.poll_delivery(cx));
+        self.turn = turn;
+        polled
     }
 
     /// Asks the server to send no more, when awaited, and returns when it has agreed. What came until
@@ -379,7 +388,7 @@ impl Stream for Consumer {
     type Item = Result<Delivery, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        in_turn(cx, |cx| self.poll_delivery(cx))
+        self.poll_in_turn(cx)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use crate::core::EventReader;
 use crate::error::CloseReason;
 use crate::shared::Shared;
-use crate::turn::in_turn;
+use crate::turn::Turn;
 
 /// Something that happened to a connection: see [`Connection::events`](crate::Connection::events).
 #[derive(Clone, Debug)]
@@ -60,19 +60,27 @@ pub enum ConnectionEvent {
 pub struct ConnectionEvents {
     shared: Arc<Shared>,
     reader: EventReader,
+    turn: Turn,
 }
 
 impl ConnectionEvents {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         let reader = shared.with(|core| core.follow());
-        Self { shared: Arc::clone(shared), reader }
+        Self { shared: Arc::clone(shared), reader, turn: Turn::default() }
     }
 
     /// The next event; `None` behind [`ConnectionEvent::Closed`].
     ///
     /// Safe to drop: the event is there for the next call.
     pub async fn next(&mut self) -> Option<ConnectionEvent> {
-        poll_fn(|cx| in_turn(cx, |cx| self.poll_event(cx))).await
+        poll_fn(|cx| self.poll_in_turn(cx)).await
+    }
+
+    fn poll_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConnectionEvent>> {
+        let mut turn = std::mem::take(&mut self.turn);
+        let polled = turn.poll(cx, |cx| self.poll_event(cx));
+        self.turn = turn;
+        polled
     }
 
     fn poll_event(&mut self, cx: &Context<'_>) -> Poll<Option<ConnectionEvent>> {
@@ -85,7 +93,7 @@ impl Stream for ConnectionEvents {
     type Item = ConnectionEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        in_turn(cx, |cx| self.poll_event(cx))
+        self.poll_in_turn(cx)
     }
 }
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::ready::Ready;
 use super::{Consumer, ConsumerEnd, ConsumerHandle};
 use crate::delivery::Delivery;
-use crate::turn::in_turn;
+use crate::turn::Turn;
 
 /// The deliveries of several consumers, as one `Stream`: of several queues, channels, even connections.
 ///
@@ -57,6 +57,7 @@ pub struct MergedConsumers {
     ready: Ready,
     /// Those that may have a delivery, in the order of their turns.
     turns: VecDeque<usize>,
+    turn: Turn,
 }
 
 struct Member {
@@ -118,7 +119,17 @@ impl MergedConsumers {
     /// [`ConsumerEnded`] for each consumer once; it isn't the end of the stream.
     #[allow(clippy::should_implement_trait, reason = "the name that streams have for it")]
     pub async fn next(&mut self) -> Option<Result<Delivery, ConsumerEnded>> {
-        poll_fn(|cx| in_turn(cx, |cx| self.poll_delivery(cx))).await
+        poll_fn(|cx| self.poll_in_turn(cx)).await
+    }
+
+    fn poll_in_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Delivery, ConsumerEnded>>> {
+        let mut turn = std::mem::take(&mut self.turn);
+        let polled = turn.poll(cx, |cx| self.poll_delivery(cx));
+        self.turn = turn;
+        polled
     }
 
     fn poll_delivery(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Delivery, ConsumerEnded>>> {
@@ -180,7 +191,7 @@ impl Stream for MergedConsumers {
     type Item = Result<Delivery, ConsumerEnded>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        in_turn(cx, |cx| self.poll_delivery(cx))
+        self.poll_in_turn(cx)
     }
 }
 

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::Returned;
 use crate::core::WaiterKey;
 use crate::shared::ChannelHandle;
-use crate::turn::in_turn;
+use crate::turn::Turn;
 
 /// Returned messages of a channel that nobody waits for, as a stream: those published without a confirm,
 /// in a transaction, or whose confirm was dropped or came too late. Made by
@@ -23,22 +23,30 @@ use crate::turn::in_turn;
 pub struct Returns {
     channel: Arc<ChannelHandle>,
     waiter: Option<WaiterKey>,
+    turn: Turn,
 }
 
 impl Returns {
     pub(crate) fn new(channel: &Arc<ChannelHandle>) -> Self {
         channel.with(|core| core.keep_returns(channel.key));
-        Self { channel: Arc::clone(channel), waiter: None }
+        Self { channel: Arc::clone(channel), waiter: None, turn: Turn::default() }
     }
 
     /// The next returned message; `None` when the channel is closed. Safe to drop.
     pub async fn next(&mut self) -> Option<Returned> {
-        poll_fn(|cx| in_turn(cx, |cx| self.poll_return(cx))).await
+        poll_fn(|cx| self.poll_in_turn(cx)).await
     }
 
     /// How many returned messages found no room and are lost.
     pub fn missed(&self) -> u64 {
         self.channel.with(|core| core.missed_returns(self.channel.key))
+    }
+
+    fn poll_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<Returned>> {
+        let mut turn = std::mem::take(&mut self.turn);
+        let polled = turn.poll(cx, |cx| self.poll_return(cx));
+        self.turn = turn;
+        polled
     }
 
     fn poll_return(&mut self, cx: &Context<'_>) -> Poll<Option<Returned>> {
@@ -52,7 +60,7 @@ impl Stream for Returns {
     type Item = Returned;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Returned>> {
-        in_turn(cx, |cx| self.poll_return(cx))
+        self.poll_in_turn(cx)
     }
 }
 

@@ -9,7 +9,7 @@ use amqp091_client::{ConnectOptions, Consumer, MergedConsumers};
 
 use crate::peer::{with_channel, within};
 
-const COUNT: u64 = 1000;
+const COUNT: u64 = 10_000;
 
 /// A consumer that has that many messages waiting.
 async fn consumer() -> (impl Sized, Consumer) {
