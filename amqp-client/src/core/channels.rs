@@ -73,6 +73,8 @@ pub(crate) struct Channel {
     pub(crate) open_body: Option<Box<OpenBody>>,
     /// Whether this only stands for a number in the middle of such a content, which was given up.
     pub(crate) stuck: bool,
+    /// Whether the server has closed another channel of this number, of which something may still come.
+    pub(crate) reused: bool,
     /// Whether the handle is dropped: the state goes with the channel.
     pub(crate) released: bool,
 }
@@ -173,6 +175,7 @@ impl Channel {
             unrestored: None,
             open_body: None,
             stuck: false,
+            reused: false,
             released: false,
         }
     }
@@ -417,9 +420,13 @@ impl Channels {
         !self.late.is_empty() && self.late.contains(&number)
     }
 
-    /// The server has opened the channel of this number: all that comes from now on is of this one.
+    /// The server has opened the channel of this number. RabbitMQ may still have something of the one
+    /// before on its way, if not much.
     pub(crate) fn opened(&mut self, number: u16) {
         self.late.remove(&number);
+        if let Some(channel) = self.key_of(number).and_then(|key| self.get_mut(key)) {
+            channel.reused = true;
+        }
     }
 
     /// Leaves a channel's number to one that nobody holds and that skips whatever the server still says:

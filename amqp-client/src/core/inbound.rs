@@ -262,6 +262,12 @@ impl Core {
     fn handle_deliver(&mut self, key: ChannelKey, method: basic::Deliver) -> Result<(), Violation> {
         let Some(channel) = self.channels.get_mut(key) else { return Ok(()) };
         let Subscription { to, no_ack } = match channel.subscriptions.find(&method.consumer_tag) {
+            // A consumer's deliveries come behind its consume-ok: before, they are of one of that tag
+            // that the closed channel had.
+            Some(_) if channel.reused && channel.is_starting(&method.consumer_tag) => {
+                return self.begin_content(key, None);
+            }
+            None if channel.reused => return self.begin_content(key, None),
             Some(subscription) => subscription,
             // The server puts everything back when the channel is closed.
             None if matches!(channel.state, State::Closing(_)) => {
@@ -302,7 +308,7 @@ impl Core {
             // Of messages that were given up with it.
             return Ok(());
         }
-        let number = channel.number;
+        let (number, reused) = (channel.number, channel.reused);
         if verdict == Verdict::Nack {
             self.trace.note(|| Event::Nacked { channel: number, delivery_tag, multiple });
         }
@@ -314,6 +320,7 @@ impl Core {
             .map(|confirms| confirms.settle(delivery_tag, multiple, verdict, &mut to));
         match settled {
             Some(Ok(())) => Ok(()),
+            _ if reused => Ok(()),
             _ => Err(Violation::UnknownConfirm { channel: number, delivery_tag }),
         }
     }

@@ -86,6 +86,24 @@ fn what_comes_behind_the_servers_close_disturbs_nobody() {
 }
 
 #[test]
+fn what_comes_of_the_closed_channel_behind_the_opening_of_the_next_disturbs_nobody() {
+    let mut script = Script::open();
+    let old = script.channel();
+    script.consume(old, 1, "tag", false);
+    script.method(1, channel_close(ReplyCode::NOT_FOUND));
+    let new = script.channel();
+    script.deliver(1, "tag", 7, b"late");
+    let now = script.now();
+    let (consumer, call) = script.core.consume(new, &consume("tag", false), now).unwrap();
+    script.deliver(1, "tag", 8, b"late");
+    script.method(1, basic::ConsumeOk { consumer_tag: short("tag") });
+    assert!(matches!(script.answer(call), Ok(ToClient::BasicConsumeOk(_))));
+    script.deliver(1, "tag", 1, b"new");
+    assert_eq!(script.delivered(consumer), [1]);
+    assert!(script.core.check_open().is_ok());
+}
+
+#[test]
 fn what_comes_behind_closes_that_cross_disturbs_nobody() {
     let mut script = Script::open();
     let old = script.channel();
