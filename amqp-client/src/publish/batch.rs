@@ -13,7 +13,7 @@ use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 use bytes::BytesMut;
 
-use super::{Body, PublishError, argument};
+use super::{Body, PublishError, method};
 use crate::core::{
     Counted, Outgoing, PublishWait, TallyKey, Template, Terms, WaiterKey, Watch, address,
     encode_message,
@@ -96,10 +96,7 @@ impl<'a> OutgoingMessage<'a> {
         routing_key: impl AsRef<[u8]>,
         body: impl Into<Body<'a>>,
     ) -> Self {
-        let method = argument("exchange", exchange.as_ref()).and_then(|exchange| {
-            let routing_key = argument("routing_key", routing_key.as_ref())?;
-            Ok(basic::Publish { exchange, routing_key, mandatory: false, immediate: false })
-        });
+        let method = method(exchange.as_ref(), routing_key.as_ref());
         Self { method, properties: None, persistent: false, body: body.into() }
     }
 

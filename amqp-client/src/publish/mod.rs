@@ -52,11 +52,12 @@ impl<'a> Publish<'a> {
         body: Body<'a>,
         watched: bool,
     ) -> Self {
-        let message = argument("exchange", exchange).and_then(|exchange| {
-            let routing_key = argument("routing_key", routing_key)?;
-            let method =
-                basic::Publish { exchange, routing_key, mandatory: false, immediate: false };
-            Ok(Message { method, properties: None, body, persistent: false, watched })
+        let message = method(exchange, routing_key).map(|method| Message {
+            method,
+            properties: None,
+            body,
+            persistent: false,
+            watched,
         });
         Self { channel, message, terms: Terms::default() }
     }
@@ -278,6 +279,13 @@ impl Future for PublishingUnconfirmed<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.poll_publish(cx).map_ok(|_| ())
     }
+}
+
+/// The method of a message that is published there, without flags.
+fn method(exchange: &[u8], routing_key: &[u8]) -> Result<basic::Publish, Error> {
+    let exchange = argument("exchange", exchange)?;
+    let routing_key = argument("routing_key", routing_key)?;
+    Ok(basic::Publish { exchange, routing_key, mandatory: false, immediate: false })
 }
 
 /// A short string argument; what is wrong with it is told when the method is awaited.

@@ -9,7 +9,7 @@ use amqp091::types::ShortStr;
 
 use super::{
     Body, ConfirmWindow, Kind, PublishAll, Publishing, PublishingUnconfirmed, WindowPublish,
-    argument,
+    argument, method,
 };
 use crate::channel::Channel;
 use crate::core::{Prepared, Template, Terms, Watch};
@@ -32,10 +32,7 @@ impl<'a> PublisherBuilder<'a> {
         exchange: &[u8],
         routing_key: &[u8],
     ) -> Self {
-        let method = argument("exchange", exchange).and_then(|exchange| {
-            let routing_key = argument("routing_key", routing_key)?;
-            Ok(basic::Publish { exchange, routing_key, mandatory: false, immediate: false })
-        });
+        let method = method(exchange, routing_key);
         Self { channel, method, properties: None, persistent: false }
     }
 

@@ -13,7 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Body, Confirm, argument};
+use super::{Body, Confirm, method};
 use crate::core::{Message, PublishWait, Published, Terms};
 use crate::error::Error;
 use crate::shared::{ChannelHandle, now};
@@ -156,12 +156,12 @@ impl<'a, S> PublishFrom<'a, S> {
         body_size: u64,
         source: S,
     ) -> Self {
-        let message = argument("exchange", exchange).and_then(|exchange| {
-            let routing_key = argument("routing_key", routing_key)?;
-            let method =
-                basic::Publish { exchange, routing_key, mandatory: false, immediate: false };
-            let body = Body::Pieces(Vec::new());
-            Ok(Message { method, properties: None, body, persistent: false, watched: true })
+        let message = method(exchange, routing_key).map(|method| Message {
+            method,
+            properties: None,
+            body: Body::Pieces(Vec::new()),
+            persistent: false,
+            watched: true,
         });
         let patience = Self::DEFAULT_SOURCE_TIMEOUT;
         Self { channel, message, terms: Terms::default(), body_size, source, patience }
