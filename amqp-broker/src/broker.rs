@@ -1,0 +1,122 @@
+//! The broker as a program holds it: started, asked for its URL, stopped.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::builder::BrokerBuilder;
+use crate::driver::Driver;
+use crate::shared::Shared;
+
+/// Octets that fit into a connection in memory, each way.
+const DUPLEX: usize = 64 * 1024;
+
+/// How long nobody is let in after the operating system had no socket to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// A running broker. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Broker {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    tasks: JoinSet<()>,
+}
+
+impl Broker {
+    /// A broker with the defaults on a free port of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no port to give.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// A broker about to be started.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder::default()
+    }
+
+    pub(crate) async fn run(builder: BrokerBuilder) -> io::Result<Self> {
+        let shared = Shared::new(builder.settings);
+        let mut broker = Self { shared, addresses: Vec::new(), tasks: JoinSet::new() };
+        for address in builder.addresses {
+            let listener = TcpListener::bind(address).await?;
+            broker.addresses.push(listener.local_addr()?);
+            broker.tasks.spawn(listen(Arc::clone(&broker.shared), listener));
+        }
+        broker.tasks.spawn(keep_time(Arc::clone(&broker.shared)));
+        Ok(broker)
+    }
+
+    /// The addresses that it listens on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A URL to connect by, as user `guest`, to the virtual host `/`.
+    pub fn url(&self) -> String {
+        match self.addresses.first() {
+            Some(address) => format!("amqp://guest:guest@{address}/%2f"),
+            None => "amqp://guest:guest@localhost/%2f".to_owned(),
+        }
+    }
+
+    /// A connection in memory, without a socket: the client's end.
+    pub fn connect(&mut self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(DUPLEX);
+        let key = self.shared.with(|core, now| core.connect("memory".to_owned(), now));
+        self.tasks.spawn(Driver::new(Arc::clone(&self.shared), key, server));
+        client
+    }
+
+    /// Puts the broker's clock forward: what comes due on the way has happened when this returns.
+    pub fn advance(&self, span: Duration) {
+        self.shared.advance(span);
+    }
+
+    /// Stops the broker: its sockets are closed when this returns.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// Takes in clients, each with a task of its own, which end with this one.
+async fn listen(shared: Arc<Shared>, listener: TcpListener) {
+    let mut clients = JoinSet::new();
+    loop {
+        let accepted = poll_fn(|cx| {
+            // Those who are gone are let go of meanwhile.
+            while let Poll::Ready(Some(_)) = clients.poll_join_next(cx) {}
+            listener.poll_accept(cx)
+        });
+        let Ok((socket, peer)) = accepted.await else {
+            // Out of file descriptors, perhaps: the clients that are there may go on meanwhile.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let _ = socket.set_nodelay(true);
+        let key = shared.with(|core, now| core.connect(peer.to_string(), now));
+        clients.spawn(Driver::new(Arc::clone(&shared), key, socket));
+    }
+}
+
+/// Does what is due when it is.
+async fn keep_time(shared: Arc<Shared>) {
+    loop {
+        let sooner = shared.sooner.notified();
+        match shared.tick() {
+            Some(next) => {
+                let _ = tokio::time::timeout_at(next, sooner).await;
+            }
+            None => sooner.await,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Consumers: who gets a queue's messages, and how many ahead of their acknowledgement.
+
+use amqp091::types::ShortStr;
+
+use super::channel::ChannelKey;
+use super::connection::ConnectionKey;
+use super::exchange::QueueKey;
+use super::slab::Key;
+
+pub(crate) type ConsumerKey = Key<Consumer>;
+
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) tag: ShortStr,
+    pub(crate) queue: QueueKey,
+    pub(crate) channel: ChannelKey,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) no_ack: bool,
+    pub(crate) priority: i64,
+    /// Most messages ahead of their acknowledgement; 0 is any number.
+    pub(crate) prefetch: u16,
+    /// Messages that it holds.
+    pub(crate) unacked: u32,
+}
+
+impl Consumer {
+    /// Whether its own prefetch lets it have one more.
+    pub(crate) fn has_credit(&self) -> bool {
+        self.no_ack || self.prefetch == 0 || self.unacked < u32::from(self.prefetch)
+    }
+}

@@ -1,0 +1,237 @@
+//! Where messages go when they die: dropped, or on to a dead letter exchange with the story of their
+//! deaths.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp091::protocol::basic;
+use amqp091::types::{FieldTable, LongStr, ShortStr, Timestamp, Value};
+
+use super::Core;
+use super::exchange::QueueKey;
+use super::message::{Entry, Message, encoded};
+use super::publish::Entrance;
+use crate::profile::Profile;
+
+/// Why a message died.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reason {
+    Rejected,
+    Expired,
+    MaxLength,
+    DeliveryLimit,
+}
+
+impl Reason {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::MaxLength => "maxlen",
+            Self::DeliveryLimit => "delivery_limit",
+        }
+    }
+}
+
+/// A message that died.
+#[derive(Debug)]
+pub(crate) struct Dead {
+    queue: QueueKey,
+    message: Arc<Message>,
+    reason: Reason,
+}
+
+impl Core {
+    /// A message has died in a queue. It goes on with [`settle_dead`](Self::settle_dead), not at once:
+    /// one death may lead to the next, and that to another.
+    pub(super) fn bury(&mut self, queue: QueueKey, entry: Entry, reason: Reason) {
+        let has_exchange = self
+            .queues
+            .get(queue)
+            .is_some_and(|queue| queue.arguments.dead_letter_exchange.is_some());
+        if has_exchange {
+            self.dead.push_back(Dead { queue, message: entry.message, reason });
+        }
+    }
+
+    /// Sends on those that died, and those that die of that.
+    pub(super) fn settle_dead(&mut self) {
+        while let Some(dead) = self.dead.pop_front() {
+            self.send_on(&dead);
+        }
+    }
+
+    fn send_on(&mut self, Dead { queue, message, reason }: &Dead) {
+        let Some(queue) = self.queues.get(*queue) else { return };
+        let Some(exchange) = queue.arguments.dead_letter_exchange.clone() else { return };
+        let vhost = queue.vhost;
+        let entrance = if exchange.is_empty() {
+            Entrance::Default
+        } else {
+            match self.vhosts.get(vhost).and_then(|vhost| vhost.exchanges.get(&exchange)) {
+                Some(&key) => Entrance::Exchange(key),
+                // No such exchange: nobody minds.
+                None => return,
+            }
+        };
+        let new_key = queue.arguments.dead_letter_routing_key.clone();
+        let Ok(mut properties) = message.properties.decode::<basic::Properties>() else { return };
+        let mut headers = properties.headers.take().unwrap_or_default();
+        let died_in = queue.name.clone();
+        let time = self.epoch + self.now;
+        let death = Death {
+            queue: &died_in,
+            reason: *reason,
+            message,
+            time,
+            expiration: properties.expiration.take(),
+            profile: self.settings.profile,
+        };
+        if !death.note(&mut headers) {
+            // Round and round, with nobody who wants it so.
+            return;
+        }
+        let copies = match &new_key {
+            Some(_) => {
+                headers.remove("CC");
+                Vec::new()
+            }
+            None => message.copies.clone(),
+        };
+        properties.headers = Some(headers.clone());
+        let Some(raw) = encoded(&properties) else { return };
+        let message = Message {
+            exchange,
+            routing_key: new_key.unwrap_or_else(|| message.routing_key.clone()),
+            copies,
+            properties: raw,
+            body: message.body.clone(),
+            persistent: message.persistent,
+            priority: message.priority,
+            expiration: None,
+        };
+        self.route(vhost, entrance, &message, Some(&headers));
+        let message = Arc::new(message);
+        let routed = std::mem::take(&mut self.routed);
+        for &queue in &routed {
+            self.enqueue(queue, &message);
+        }
+        self.routed = routed;
+    }
+}
+
+/// One death.
+struct Death<'a> {
+    queue: &'a ShortStr,
+    reason: Reason,
+    message: &'a Message,
+    time: Duration,
+    expiration: Option<ShortStr>,
+    profile: Profile,
+}
+
+fn text(text: impl AsRef<[u8]>) -> Value {
+    Value::LongStr(LongStr::from(text.as_ref()))
+}
+
+impl Death<'_> {
+    /// Adds this death to a message's headers; `false` if it has come round in a circle without being
+    /// rejected, which would never end.
+    fn note(mut self, headers: &mut FieldTable) -> bool {
+        let mut deaths = match headers.get("x-death") {
+            Some(Value::Array(deaths)) => deaths.clone(),
+            _ => Vec::new(),
+        };
+        if self.is_circle(&deaths) {
+            return false;
+        }
+        let is_first = deaths.is_empty();
+        let same = deaths.iter().position(|death| {
+            let is = |key: &str, wanted: &[u8]| {
+                death.as_table().and_then(|death| death.get(key)).and_then(Value::as_bytes)
+                    == Some(wanted)
+            };
+            is("queue", self.queue.as_ref()) && is("reason", self.reason.name().as_bytes())
+        });
+        match same {
+            Some(index) => {
+                let mut death = deaths.remove(index);
+                if let Value::Table(death) = &mut death {
+                    let count = death.get("count").and_then(Value::as_i64).unwrap_or(0);
+                    death.insert(ShortStr::from_static("count"), count.saturating_add(1));
+                    if self.profile == Profile::V3_10 {
+                        sort(death);
+                    }
+                }
+                deaths.insert(0, death);
+            }
+            None => {
+                let mut death = self.table();
+                if self.profile == Profile::V3_10 && !is_first {
+                    sort(&mut death);
+                }
+                deaths.insert(0, Value::Table(death));
+            }
+        }
+        headers.insert(ShortStr::from_static("x-death"), Value::Array(deaths));
+        let mut which = Vec::new();
+        if !headers.contains_key("x-first-death-reason") {
+            which.push(["x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"]);
+        }
+        if self.profile != Profile::V3_10 {
+            which.push(["x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"]);
+        }
+        for [exchange, queue, reason] in which {
+            headers.insert(ShortStr::from_static(exchange), text(&self.message.exchange));
+            headers.insert(ShortStr::from_static(queue), text(self.queue));
+            headers.insert(ShortStr::from_static(reason), text(self.reason.name()));
+        }
+        true
+    }
+
+    /// Whether it died in this queue before, and nowhere on the way by being rejected.
+    fn is_circle(&self, deaths: &[Value]) -> bool {
+        if self.reason == Reason::Rejected {
+            return false;
+        }
+        let of = |death: &Value, key: &str| {
+            let table = death.as_table()?;
+            table.get(key).and_then(Value::as_bytes).map(<[u8]>::to_vec)
+        };
+        let here = |death: &Value| of(death, "queue").as_deref() == Some(self.queue.as_ref());
+        let Some(last) = deaths.iter().position(here) else { return false };
+        let rejected = |death: &Value| of(death, "reason").as_deref() == Some(&b"rejected"[..]);
+        !deaths[..=last].iter().any(rejected)
+    }
+
+    fn table(&mut self) -> FieldTable {
+        let keys = self.message.routing_keys().map(text).collect();
+        let expiration = self.expiration.take().map(text);
+        let mut table = FieldTable::new();
+        let original = ShortStr::from_static("original-expiration");
+        if let (Some(expiration), true) = (&expiration, self.profile != Profile::V3_10) {
+            table.insert(original.clone(), expiration.clone());
+        }
+        table.insert(ShortStr::from_static("count"), Value::I64(1));
+        table.insert(ShortStr::from_static("reason"), text(self.reason.name()));
+        table.insert(ShortStr::from_static("queue"), text(self.queue));
+        table.insert(
+            ShortStr::from_static("time"),
+            Value::Timestamp(Timestamp(self.time.as_secs())),
+        );
+        table.insert(ShortStr::from_static("exchange"), text(&self.message.exchange));
+        table.insert(ShortStr::from_static("routing-keys"), Value::Array(keys));
+        if let (Some(expiration), true) = (expiration, self.profile == Profile::V3_10) {
+            table.insert(original, expiration);
+        }
+        table
+    }
+}
+
+/// RabbitMQ 3.10 sorts the tables that it touches again.
+fn sort(table: &mut FieldTable) {
+    let mut entries: Vec<_> =
+        table.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    entries.sort_by(|(one, _), (other, _)| one.as_ref().cmp(other.as_ref()));
+    *table = entries.into_iter().fold(FieldTable::new(), |table, (key, value)| table.with(key, value));
+}

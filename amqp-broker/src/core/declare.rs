@@ -1,0 +1,546 @@
+//! Exchanges, queues and bindings: made, checked, deleted.
+
+use amqp091::protocol::{ReplyCode, exchange, queue};
+use amqp091::types::ShortStr;
+
+use super::Core;
+use super::arguments::{
+    QueueArguments, QueueKind, check_same_arguments, check_same_queue, exchange_in, inequivalent,
+    queue_in,
+};
+use super::channel::ChannelKey;
+use super::connection::ConnectionKey;
+use super::exchange::{Destination, Exchange, ExchangeKey, Kind, QueueKey};
+use super::message::{REPLY_TO_NAME, erlang_type};
+use super::queue::Queue;
+use super::refusal::{Done, Refusal, shown};
+use super::timers::Timer;
+use super::vhost::VhostKey;
+use crate::profile::Profile;
+
+/// Names that begin so are the broker's own.
+const RESERVED: &[u8] = b"amq.";
+
+fn not_the_default(exchange: &ShortStr) -> Done {
+    if exchange.is_empty() {
+        return Err(Refusal::access("operation not permitted on the default exchange"));
+    }
+    Ok(())
+}
+
+fn check_name(what: &str, name: &ShortStr) -> Done {
+    if name.as_ref().starts_with(RESERVED) {
+        let name = shown(name.as_ref());
+        return Err(Refusal::access(format!("{what} name '{name}' contains reserved prefix 'amq.*'")));
+    }
+    Ok(())
+}
+
+/// RabbitMQ drops line ends from names.
+fn in_one_line(name: &ShortStr) -> ShortStr {
+    let octets = name.as_ref();
+    if !octets.iter().any(|octet| matches!(octet, b'\r' | b'\n')) {
+        return name.clone();
+    }
+    let kept: Vec<u8> =
+        octets.iter().copied().filter(|octet| !matches!(octet, b'\r' | b'\n')).collect();
+    ShortStr::new(kept).unwrap_or_default()
+}
+
+fn same_flag(name: &str, what: &str, received: bool, current: bool) -> Done {
+    if received == current {
+        return Ok(());
+    }
+    Err(inequivalent(name, what, &received.to_string(), &current.to_string(), true))
+}
+
+impl Core {
+    fn exchange_named(&self, vhost: VhostKey, name: &ShortStr) -> Option<ExchangeKey> {
+        self.vhosts.get(vhost)?.exchanges.get(name).copied()
+    }
+
+    fn existing_exchange(&self, vhost: VhostKey, name: &ShortStr) -> Done<ExchangeKey> {
+        self.exchange_named(vhost, name).ok_or_else(|| {
+            Refusal::not_found(format!("no {}", exchange_in(name, self.vhost_name(vhost))))
+        })
+    }
+
+    pub(super) fn declare_exchange(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        method: &exchange::Declare,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        let name = in_one_line(&method.exchange);
+        if method.passive {
+            not_the_default(&name)?;
+            self.existing_exchange(vhost, &name)?;
+        } else {
+            let kind = self.kind_named(&method.r#type)?;
+            not_the_default(&name)?;
+            let what = exchange_in(&name, self.vhost_name(vhost));
+            match self.exchange_named(vhost, &name).and_then(|key| self.exchanges.get(key)) {
+                Some(found) => {
+                    if found.kind != kind {
+                        let (received, current) = (kind.name(), found.kind.name());
+                        return Err(inequivalent("type", &what, received, current, true));
+                    }
+                    same_flag("durable", &what, method.durable, found.durable)?;
+                    same_flag("auto_delete", &what, method.auto_delete, found.auto_delete)?;
+                    same_flag("internal", &what, method.internal, found.internal)?;
+                    check_same_arguments(
+                        &what,
+                        &["alternate-exchange"],
+                        &method.arguments,
+                        &found.arguments,
+                        self.settings.profile,
+                    )?;
+                }
+                None => {
+                    check_name("exchange", &name)?;
+                    let alternate = match method.arguments.get("alternate-exchange") {
+                        None => None,
+                        Some(value) => match value.as_bytes() {
+                            Some(octets) => ShortStr::new(octets).ok(),
+                            None => {
+                                return Err(Refusal::precondition(format!(
+                                    "invalid type '{}' for arg 'alternate-exchange' in {what}",
+                                    erlang_type(value)
+                                )));
+                            }
+                        },
+                    };
+                    let mut exchange = Exchange::new(name.clone(), kind);
+                    exchange.durable = method.durable;
+                    exchange.auto_delete = method.auto_delete;
+                    exchange.internal = method.internal;
+                    exchange.arguments = method.arguments.clone();
+                    exchange.alternate = alternate;
+                    let made = self.exchanges.insert(exchange);
+                    if let Some(vhost) = self.vhosts.get_mut(vhost) {
+                        vhost.exchanges.insert(name, made);
+                    }
+                }
+            }
+        }
+        if !method.no_wait {
+            self.send(key, number, &exchange::DeclareOk {});
+        }
+        Ok(())
+    }
+
+    fn kind_named(&self, name: &ShortStr) -> Done<Kind> {
+        Kind::named(name.as_ref()).ok_or_else(|| {
+            let text = format!("unknown exchange type '{}'", shown(name.as_ref()));
+            match self.settings.profile {
+                Profile::V3_10 => Refusal::Connection(ReplyCode::COMMAND_INVALID, text),
+                Profile::V4 => Refusal::precondition(text),
+            }
+        })
+    }
+
+    pub(super) fn remove_exchange(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        method: &exchange::Delete,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        let name = in_one_line(&method.exchange);
+        not_the_default(&name)?;
+        if name.as_ref().starts_with(RESERVED) {
+            let what = exchange_in(&name, self.vhost_name(vhost));
+            return Err(Refusal::access(format!("deletion of system {what} not allowed")));
+        }
+        if let Some(found) = self.exchange_named(vhost, &name) {
+            let is_used = self.exchanges.get(found).is_some_and(|exchange| !exchange.is_unused());
+            if method.if_unused && is_used {
+                let what = exchange_in(&name, self.vhost_name(vhost));
+                return Err(Refusal::precondition(format!("{what} in use")));
+            }
+            self.delete_exchange(vhost, found);
+        }
+        if !method.no_wait {
+            self.send(key, number, &exchange::DeleteOk {});
+        }
+        Ok(())
+    }
+
+    /// Deletes an exchange with its bindings, and those that go with their last binding.
+    fn delete_exchange(&mut self, vhost: VhostKey, key: ExchangeKey) {
+        let mut going = vec![key];
+        while let Some(key) = going.pop() {
+            let Some(exchange) = self.exchanges.remove(key) else { continue };
+            if let Some(vhost) = self.vhosts.get_mut(vhost) {
+                vhost.exchanges.remove(&exchange.name);
+            }
+            for (destination, routing_key, _) in exchange.bindings() {
+                self.forget_source(destination, key, routing_key);
+            }
+            going.extend(self.unbind_from_all(Destination::Exchange(key), exchange.sources));
+        }
+    }
+
+    /// Takes all bindings to a destination away, and returns the exchanges that go with that.
+    fn unbind_from_all(
+        &mut self,
+        destination: Destination,
+        sources: impl IntoIterator<Item = (ExchangeKey, ShortStr)>,
+    ) -> Vec<ExchangeKey> {
+        let mut going = Vec::new();
+        for (source, routing_key) in sources {
+            let Some(exchange) = self.exchanges.get_mut(source) else { continue };
+            exchange.unbind_all(destination, &routing_key);
+            if exchange.auto_delete && exchange.is_unused() {
+                going.push(source);
+            }
+        }
+        going
+    }
+
+    fn forget_source(&mut self, destination: Destination, source: ExchangeKey, key: &ShortStr) {
+        let binding = (source, key.clone());
+        match destination {
+            Destination::Queue(queue) => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.sources.remove(&binding);
+                }
+            }
+            Destination::Exchange(exchange) => {
+                if let Some(exchange) = self.exchanges.get_mut(exchange) {
+                    exchange.sources.remove(&binding);
+                }
+            }
+        }
+    }
+
+    pub(super) fn bind_exchange(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        method: &exchange::Bind,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        not_the_default(&method.destination)?;
+        not_the_default(&method.source)?;
+        let source = self.existing_exchange(vhost, &method.source)?;
+        let destination = self.existing_exchange(vhost, &method.destination)?;
+        let exchange = self.exchanges.get_mut(source);
+        let Some(exchange) = exchange else { return Ok(()) };
+        exchange.bind(Destination::Exchange(destination), &method.routing_key, &method.arguments)?;
+        if let Some(destination) = self.exchanges.get_mut(destination) {
+            destination.sources.insert((source, method.routing_key.clone()));
+        }
+        if !method.no_wait {
+            self.send(key, number, &exchange::BindOk {});
+        }
+        Ok(())
+    }
+
+    pub(super) fn unbind_exchange(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        method: &exchange::Unbind,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        not_the_default(&method.destination)?;
+        not_the_default(&method.source)?;
+        if let Some(source) = self.exchange_named(vhost, &method.source)
+            && let Some(destination) = self.exchange_named(vhost, &method.destination)
+        {
+            let destination = Destination::Exchange(destination);
+            self.unbind(vhost, source, destination, &method.routing_key, &method.arguments);
+        }
+        if !method.no_wait {
+            self.send(key, number, &exchange::UnbindOk {});
+        }
+        Ok(())
+    }
+
+    fn unbind(
+        &mut self,
+        vhost: VhostKey,
+        source: ExchangeKey,
+        destination: Destination,
+        routing_key: &ShortStr,
+        arguments: &amqp091::types::FieldTable,
+    ) {
+        let Some(exchange) = self.exchanges.get_mut(source) else { return };
+        if !exchange.unbind(destination, routing_key, arguments) {
+            return;
+        }
+        let is_gone = !exchange.is_bound(destination, routing_key);
+        let goes_too = exchange.auto_delete && exchange.is_unused();
+        if is_gone {
+            self.forget_source(destination, source, routing_key);
+        }
+        if goes_too {
+            self.delete_exchange(vhost, source);
+        }
+    }
+
+    /// The queue that a name stands for on this channel: the empty one for the last that was declared.
+    fn queue_name(&self, channel_key: ChannelKey, name: &ShortStr) -> Done<ShortStr> {
+        if !name.is_empty() {
+            return Ok(name.clone());
+        }
+        let last = self.channels.get(channel_key).and_then(|channel| channel.last_queue.clone());
+        last.ok_or_else(|| Refusal::not_found("no previously declared queue"))
+    }
+
+    /// The queue of this name, if this connection may use it.
+    pub(super) fn usable_queue(
+        &self,
+        key: ConnectionKey,
+        channel_key: ChannelKey,
+        name: &ShortStr,
+    ) -> Done<QueueKey> {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        let name = self.queue_name(channel_key, name)?;
+        let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name));
+        let what = || queue_in(&name, self.vhost_name(vhost));
+        let Some(&found) = found else {
+            return Err(Refusal::not_found(format!("no {}", what())));
+        };
+        self.check_owner(key, found)?;
+        Ok(found)
+    }
+
+    fn check_owner(&self, key: ConnectionKey, queue: QueueKey) -> Done {
+        match self.queues.get(queue) {
+            Some(found) if found.owner.is_some_and(|owner| owner != key) => {
+                Err(locked(&queue_in(&found.name, self.vhost_name(found.vhost))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn declare_queue(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        channel_key: ChannelKey,
+        method: &queue::Declare,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        let mut name = in_one_line(&method.queue);
+        if method.passive && name == REPLY_TO_NAME {
+            let ok = queue::DeclareOk { queue: name, message_count: 0, consumer_count: 1 };
+            self.send(key, number, &ok);
+            return Ok(());
+        }
+        if method.passive {
+            self.usable_queue(key, channel_key, &name)?;
+            name = self.queue_name(channel_key, &name)?;
+        } else if name.is_empty() {
+            if method.arguments.get("x-queue-type").and_then(|kind| kind.as_str()) == Some("quorum")
+            {
+                return Err(Refusal::precondition(
+                    "Cannot declare a server-named queue for type rabbit_quorum_queue",
+                ));
+            }
+            name = self.made_up("amq.gen-");
+            self.make_queue(key, vhost, &name, method)?;
+        } else {
+            check_name("queue", &name)?;
+            let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
+            match found {
+                Some(found) => self.check_same(key, found, method)?,
+                None => self.make_queue(key, vhost, &name, method)?,
+            }
+        }
+        let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
+        let Some(found) = found else { return Ok(()) };
+        self.note_use(found);
+        let Some(queue) = self.queues.get(found) else { return Ok(()) };
+        let declared = queue::DeclareOk {
+            queue: name.clone(),
+            message_count: u32::try_from(queue.len()).unwrap_or(u32::MAX),
+            consumer_count: queue.consumer_count(),
+        };
+        if let Some(channel) = self.channels.get_mut(channel_key) {
+            channel.last_queue = Some(name);
+        }
+        if !method.no_wait {
+            self.send(key, number, &declared);
+        }
+        Ok(())
+    }
+
+    fn check_same(&self, key: ConnectionKey, found: QueueKey, method: &queue::Declare) -> Done {
+        self.check_owner(key, found)?;
+        let Some(queue) = self.queues.get(found) else { return Ok(()) };
+        let what = queue_in(&queue.name, self.vhost_name(queue.vhost));
+        same_flag("durable", &what, method.durable, queue.durable)?;
+        same_flag("auto_delete", &what, method.auto_delete, queue.auto_delete)?;
+        if method.exclusive != queue.owner.is_some() {
+            return Err(locked(&what));
+        }
+        check_same_queue(&what, &method.arguments, &queue.table, self.settings.profile)
+    }
+
+    fn make_queue(
+        &mut self,
+        key: ConnectionKey,
+        vhost: VhostKey,
+        name: &ShortStr,
+        method: &queue::Declare,
+    ) -> Done {
+        let what = queue_in(name, self.vhost_name(vhost));
+        let arguments = QueueArguments::read(&method.arguments, &what, self.settings.profile)?;
+        if arguments.kind == QueueKind::Quorum {
+            let wrong = |property: &str| {
+                Err(Refusal::precondition(format!("invalid property '{property}' for {what}")))
+            };
+            if !method.durable {
+                return wrong("non-durable");
+            }
+            if method.exclusive {
+                return wrong("exclusive-owner");
+            }
+            if method.auto_delete {
+                return wrong("auto-delete");
+            }
+        }
+        let mut queue =
+            Queue::new(name.clone(), vhost, method.arguments.clone(), arguments, self.now);
+        queue.durable = method.durable;
+        queue.auto_delete = method.auto_delete;
+        queue.owner = method.exclusive.then_some(key);
+        let made = self.queues.insert(queue);
+        if let Some(vhost) = self.vhosts.get_mut(vhost) {
+            vhost.queues.insert(name.clone(), made);
+        }
+        if method.exclusive
+            && let Some(connection) = self.connections.get_mut(key)
+        {
+            connection.queues.push(made);
+        }
+        Ok(())
+    }
+
+    pub(super) fn bind_queue(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        channel_key: ChannelKey,
+        method: &queue::Bind,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        let name = self.queue_name(channel_key, &method.queue)?;
+        not_the_default(&method.exchange)?;
+        let queue_key = self.usable_queue(key, channel_key, &name)?;
+        let source = self.existing_exchange(vhost, &method.exchange)?;
+        let routing_key = shortcut(&method.queue, &name, &method.routing_key);
+        let Some(exchange) = self.exchanges.get_mut(source) else { return Ok(()) };
+        exchange.bind(Destination::Queue(queue_key), &routing_key, &method.arguments)?;
+        if let Some(queue) = self.queues.get_mut(queue_key) {
+            queue.sources.insert((source, routing_key));
+        }
+        if !method.no_wait {
+            self.send(key, number, &queue::BindOk {});
+        }
+        Ok(())
+    }
+
+    pub(super) fn unbind_queue(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        channel_key: ChannelKey,
+        method: &queue::Unbind,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        let name = self.queue_name(channel_key, &method.queue)?;
+        not_the_default(&method.exchange)?;
+        let routing_key = shortcut(&method.queue, &name, &method.routing_key);
+        let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
+        if let (Some(source), Some(found)) = (self.exchange_named(vhost, &method.exchange), found) {
+            self.check_owner(key, found)?;
+            let destination = Destination::Queue(found);
+            self.unbind(vhost, source, destination, &routing_key, &method.arguments);
+        }
+        self.send(key, number, &queue::UnbindOk {});
+        Ok(())
+    }
+
+    pub(super) fn purge(&mut self, key: QueueKey) -> u32 {
+        let Some(queue) = self.queues.get_mut(key) else { return 0 };
+        let dropped = queue.purge();
+        self.arm_head(key);
+        u32::try_from(dropped.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn remove_queue(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        channel_key: ChannelKey,
+        method: &queue::Delete,
+    ) -> Done {
+        let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
+        let name = self.queue_name(channel_key, &method.queue)?;
+        let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
+        let mut message_count = 0;
+        if let Some(found) = found {
+            self.check_owner(key, found)?;
+            if let Some(queue) = self.queues.get(found) {
+                let what = queue_in(&name, self.vhost_name(vhost));
+                if method.if_unused && !queue.consumers.is_empty() {
+                    return Err(Refusal::precondition(format!("{what} in use")));
+                }
+                if method.if_empty && !queue.is_empty() {
+                    return Err(Refusal::precondition(format!("{what} not empty")));
+                }
+                message_count = u32::try_from(queue.len()).unwrap_or(u32::MAX);
+            }
+            // The reply comes first, then the news to its consumers.
+            if !method.no_wait {
+                self.send(key, number, &queue::DeleteOk { message_count });
+            }
+            self.delete_queue(found);
+        } else if !method.no_wait {
+            self.send(key, number, &queue::DeleteOk { message_count });
+        }
+        Ok(())
+    }
+
+    /// Deletes a queue with its messages and bindings; its consumers hear of it.
+    pub(super) fn delete_queue(&mut self, key: QueueKey) {
+        let Some(queue) = self.queues.remove(key) else { return };
+        if let Some(at) = queue.head_timer {
+            self.timers.cancel(at, Timer::Head(key));
+        }
+        if let Some(expires) = queue.arguments.expires {
+            self.timers.cancel(queue.last_used + expires, Timer::Expires(key));
+        }
+        if let Some(vhost) = self.vhosts.get_mut(queue.vhost) {
+            vhost.queues.remove(&queue.name);
+        }
+        if let Some(owner) = queue.owner.and_then(|owner| self.connections.get_mut(owner)) {
+            owner.queues.retain(|other| *other != key);
+        }
+        for exchange in self.unbind_from_all(Destination::Queue(key), queue.sources) {
+            self.delete_exchange(queue.vhost, exchange);
+        }
+        for consumer in queue.consumers {
+            self.lose_queue(consumer);
+        }
+    }
+}
+
+fn locked(what: &str) -> Refusal {
+    Refusal::Channel(
+        ReplyCode::RESOURCE_LOCKED,
+        format!(
+            "cannot obtain exclusive access to locked {what}. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration."
+        ),
+    )
+}
+
+/// With no queue and no routing key given, the key is the queue's name.
+fn shortcut(given: &ShortStr, name: &ShortStr, routing_key: &ShortStr) -> ShortStr {
+    if given.is_empty() && routing_key.is_empty() { name.clone() } else { routing_key.clone() }
+}

@@ -1,0 +1,283 @@
+//! Exchanges: what is bound to them, and where a message goes from there.
+
+use std::collections::{HashMap, HashSet};
+
+use amqp091::types::{FieldTable, ShortStr, Value};
+
+use super::message::erlang_type;
+use super::queue::Queue;
+use super::refusal::{Done, Refusal, shown};
+use super::slab::Key;
+use super::topic::Topics;
+
+pub(crate) type ExchangeKey = Key<Exchange>;
+pub(crate) type QueueKey = Key<Queue>;
+
+/// Where a binding leads.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Destination {
+    Queue(QueueKey),
+    Exchange(ExchangeKey),
+}
+
+/// The types of exchanges.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Direct,
+    Fanout,
+    Topic,
+    Headers,
+}
+
+impl Kind {
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"direct" => Self::Direct,
+            b"fanout" => Self::Fanout,
+            b"topic" => Self::Topic,
+            b"headers" => Self::Headers,
+            _ => return None,
+        })
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Fanout => "fanout",
+            Self::Topic => "topic",
+            Self::Headers => "headers",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) name: ShortStr,
+    pub(crate) kind: Kind,
+    pub(crate) durable: bool,
+    pub(crate) auto_delete: bool,
+    pub(crate) internal: bool,
+    pub(crate) arguments: FieldTable,
+    /// Where goes what is routed nowhere.
+    pub(crate) alternate: Option<ShortStr>,
+    /// Bindings that lead here, by their source.
+    pub(crate) sources: HashSet<(ExchangeKey, ShortStr)>,
+    bindings: HashMap<(Destination, ShortStr), Vec<FieldTable>>,
+    routes: Routes,
+    pub(crate) published: u64,
+}
+
+/// The bindings, as they are looked up.
+#[derive(Debug)]
+enum Routes {
+    Direct(HashMap<ShortStr, Vec<Destination>>),
+    Fanout(Vec<(Destination, ShortStr)>),
+    Topic(Box<Topics>),
+    Headers(Vec<HeadersBinding>),
+}
+
+#[derive(Debug)]
+struct HeadersBinding {
+    destination: Destination,
+    key: ShortStr,
+    arguments: FieldTable,
+    wanted: Match,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Match {
+    any: bool,
+    /// Whether keys that begin with `x-` count as well.
+    with_x: bool,
+}
+
+impl Match {
+    fn of(arguments: &FieldTable) -> Done<Self> {
+        let (any, with_x) = match arguments.get("x-match") {
+            None => (false, false),
+            Some(Value::LongStr(text)) => match text.as_ref() {
+                b"all" => (false, false),
+                b"any" => (true, false),
+                b"all-with-x" => (false, true),
+                b"any-with-x" => (true, true),
+                other => {
+                    return Err(Refusal::precondition(format!(
+                        "Invalid x-match field value <<\"{}\">>; expected all, any, all-with-x, or any-with-x",
+                        shown(other)
+                    )));
+                }
+            },
+            Some(other) => {
+                let value = other.as_i64().map_or_else(|| format!("{other:?}"), |n| n.to_string());
+                return Err(Refusal::precondition(format!(
+                    "Invalid x-match field type {} (value {value}); expected longstr",
+                    erlang_type(other)
+                )));
+            }
+        };
+        Ok(Self { any, with_x })
+    }
+
+    fn matches(self, wanted: &FieldTable, headers: Option<&FieldTable>) -> bool {
+        let mut counted = wanted.iter().filter(|(key, _)| {
+            *key != "x-match" && (self.with_x || !key.as_ref().starts_with(b"x-"))
+        });
+        let has = |(key, wanted): (&ShortStr, &Value)| {
+            headers.and_then(|headers| headers.get(key)).is_some_and(|found| same(wanted, found))
+        };
+        if self.any { counted.any(has) } else { counted.all(has) }
+    }
+}
+
+/// Whether a header has the wanted value. A void value wants any; integers are the same whatever their
+/// types.
+fn same(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::Void, _) => true,
+        _ => match (wanted.as_i64(), found.as_i64()) {
+            (Some(wanted), Some(found)) => wanted == found,
+            _ => wanted == found,
+        },
+    }
+}
+
+impl Exchange {
+    pub(crate) fn new(name: ShortStr, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            durable: true,
+            auto_delete: false,
+            internal: false,
+            arguments: FieldTable::new(),
+            alternate: None,
+            sources: HashSet::new(),
+            bindings: HashMap::new(),
+            routes: match kind {
+                Kind::Direct => Routes::Direct(HashMap::new()),
+                Kind::Fanout => Routes::Fanout(Vec::new()),
+                Kind::Topic => Routes::Topic(Box::default()),
+                Kind::Headers => Routes::Headers(Vec::new()),
+            },
+            published: 0,
+        }
+    }
+
+    /// Whether nothing is bound to it.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.bindings.is_empty()
+    }
+
+    /// Whether any binding leads there with this key.
+    pub(crate) fn is_bound(&self, destination: Destination, key: &ShortStr) -> bool {
+        self.bindings.contains_key(&(destination, key.clone()))
+    }
+
+    /// Adds a binding; `false` if it is there already.
+    pub(crate) fn bind(
+        &mut self,
+        destination: Destination,
+        key: &ShortStr,
+        arguments: &FieldTable,
+    ) -> Done<bool> {
+        let wanted = match self.kind {
+            Kind::Headers => Match::of(arguments)?,
+            _ => Match { any: false, with_x: false },
+        };
+        let same_key = self.bindings.entry((destination, key.clone())).or_default();
+        if same_key.contains(arguments) {
+            return Ok(false);
+        }
+        same_key.push(arguments.clone());
+        let is_first = same_key.len() == 1;
+        let key = key.clone();
+        match &mut self.routes {
+            Routes::Headers(bindings) => bindings.push(HeadersBinding {
+                destination,
+                key,
+                arguments: arguments.clone(),
+                wanted,
+            }),
+            _ if !is_first => {}
+            Routes::Direct(keys) => keys.entry(key).or_default().push(destination),
+            Routes::Fanout(all) => all.push((destination, key)),
+            Routes::Topic(topics) => topics.insert(key.as_ref(), destination),
+        }
+        Ok(true)
+    }
+
+    /// Takes a binding away; `false` if there is none.
+    pub(crate) fn unbind(
+        &mut self,
+        destination: Destination,
+        key: &ShortStr,
+        arguments: &FieldTable,
+    ) -> bool {
+        let place = (destination, key.clone());
+        let Some(same_key) = self.bindings.get_mut(&place) else { return false };
+        let Some(index) = same_key.iter().position(|found| found == arguments) else {
+            return false;
+        };
+        same_key.remove(index);
+        let is_last = same_key.is_empty();
+        if is_last {
+            self.bindings.remove(&place);
+        }
+        match &mut self.routes {
+            Routes::Headers(bindings) => bindings.retain(|found| {
+                found.destination != destination || found.key != *key || found.arguments != *arguments
+            }),
+            _ if !is_last => {}
+            Routes::Direct(keys) => {
+                if let Some(destinations) = keys.get_mut(key) {
+                    destinations.retain(|found| *found != destination);
+                    if destinations.is_empty() {
+                        keys.remove(key);
+                    }
+                }
+            }
+            Routes::Fanout(all) => all.retain(|(found, at)| *found != destination || at != key),
+            Routes::Topic(topics) => topics.remove(key.as_ref(), destination),
+        }
+        true
+    }
+
+    /// Takes all bindings to `destination` with this key away.
+    pub(crate) fn unbind_all(&mut self, destination: Destination, key: &ShortStr) {
+        while let Some(arguments) = self
+            .bindings
+            .get(&(destination, key.clone()))
+            .and_then(|same_key| same_key.first())
+            .cloned()
+        {
+            self.unbind(destination, key, &arguments);
+        }
+    }
+
+    /// All bindings: destination, routing key, arguments.
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = (Destination, &ShortStr, &FieldTable)> {
+        self.bindings.iter().flat_map(|((destination, key), same_key)| {
+            same_key.iter().map(move |arguments| (*destination, key, arguments))
+        })
+    }
+
+    /// Calls `found` with each destination of a message; the same may be found more than once.
+    pub(crate) fn route(
+        &mut self,
+        key: &ShortStr,
+        headers: Option<&FieldTable>,
+        mut found: impl FnMut(Destination),
+    ) {
+        match &mut self.routes {
+            Routes::Direct(keys) => {
+                keys.get(key).into_iter().flatten().copied().for_each(found);
+            }
+            Routes::Fanout(all) => all.iter().for_each(|(destination, _)| found(*destination)),
+            Routes::Topic(topics) => topics.matches(key.as_ref(), found),
+            Routes::Headers(bindings) => bindings
+                .iter()
+                .filter(|binding| binding.wanted.matches(&binding.arguments, headers))
+                .for_each(|binding| found(binding.destination)),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A message as queues hold it: shared, so that a fanout costs a pointer for each queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp091::content::RawProperties;
+use amqp091::protocol::{ReplyCode, basic};
+use amqp091::types::{Encode, FieldTable, ShortStr, Value, Writer};
+use bytes::{Bytes, BytesMut};
+
+use super::publish::other_user;
+use super::refusal::{Done, Refusal, shown};
+
+/// What a publisher sent. Nobody changes it: a dead-lettered message is a new one.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) exchange: ShortStr,
+    pub(crate) routing_key: ShortStr,
+    /// Further routing keys: the header `CC`, then `BCC`.
+    pub(crate) copies: Vec<ShortStr>,
+    pub(crate) properties: RawProperties,
+    pub(crate) body: Bytes,
+    pub(crate) persistent: bool,
+    pub(crate) priority: u8,
+    pub(crate) expiration: Option<Duration>,
+}
+
+/// A message's place in one queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) message: Arc<Message>,
+    /// Its place: what is requeued goes back there.
+    pub(crate) position: u64,
+    pub(crate) redelivered: bool,
+    /// How often it came back, which quorum queues count.
+    pub(crate) returns: u32,
+    /// When it expires, by the broker's clock.
+    pub(crate) expires: Option<Duration>,
+}
+
+impl Entry {
+    pub(crate) const fn new(message: Arc<Message>, position: u64) -> Self {
+        Self { message, position, redelivered: false, returns: 0, expires: None }
+    }
+}
+
+/// The longest time to live, milliseconds: RabbitMQ's.
+const TTL_MAX: u64 = 4_294_967_295;
+
+/// The flag of each property that the broker looks at, by its place among the fourteen.
+const HEADERS: u16 = 1 << 13;
+const DELIVERY_MODE: u16 = 1 << 12;
+const PRIORITY: u16 = 1 << 11;
+const REPLY_TO: u16 = 1 << 9;
+const EXPIRATION: u16 = 1 << 8;
+const USER_ID: u16 = 1 << 4;
+
+/// The reply-to address that stands for "straight to my channel".
+pub(crate) const REPLY_TO_NAME: &[u8] = b"amq.rabbitmq.reply-to";
+
+/// What the broker has to know of a message's properties.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) copies: Vec<ShortStr>,
+    pub(crate) headers: Option<FieldTable>,
+    pub(crate) persistent: bool,
+    pub(crate) priority: u8,
+    pub(crate) expiration: Option<Duration>,
+    /// The properties as they are to be passed on, where those that came have to change.
+    pub(crate) changed: Option<RawProperties>,
+}
+
+impl Facts {
+    /// Reads what matters of a message's properties. Most messages have nothing of it, which their flags
+    /// tell.
+    ///
+    /// `user` is who publishes it; `reply_to` gives the address that replaces "straight to my channel".
+    pub(crate) fn of(
+        raw: &RawProperties,
+        user: &str,
+        reply_to: impl FnOnce() -> Done<ShortStr>,
+    ) -> Done<Self> {
+        let flags = match raw.as_bytes() {
+            [high, low, ..] => u16::from_be_bytes([*high, *low]),
+            _ => 0,
+        };
+        let of_interest = HEADERS | DELIVERY_MODE | PRIORITY | REPLY_TO | EXPIRATION | USER_ID;
+        if flags & of_interest == 0 {
+            return Ok(Self::default());
+        }
+        let properties: basic::Properties = raw.decode().map_err(|_| {
+            Refusal::Connection(
+                ReplyCode::SYNTAX_ERROR,
+                "cannot decode properties".to_owned(),
+            )
+        })?;
+        let mut facts = Self {
+            persistent: properties.delivery_mode == Some(2),
+            priority: properties.priority.unwrap_or(0),
+            ..Self::default()
+        };
+        if let Some(claimed) = properties.user_id.as_ref().filter(|id| id.as_ref() != user.as_bytes()) {
+            return Err(other_user(claimed, user));
+        }
+        if let Some(expiration) = &properties.expiration {
+            facts.expiration = Some(expiration_of(expiration)?);
+        }
+        if let Some(headers) = &properties.headers {
+            for name in ["CC", "BCC"] {
+                collect_copies(headers, name, &mut facts.copies)?;
+            }
+        }
+        if flags & REPLY_TO != 0 && properties.reply_to.as_ref().is_some_and(|to| *to == REPLY_TO_NAME) {
+            let mut properties = properties.clone();
+            properties.reply_to = Some(reply_to()?);
+            facts.changed = encoded(&properties);
+        }
+        if properties.headers.as_ref().is_some_and(|headers| headers.contains_key("BCC")) {
+            // Nobody is to see who else got it.
+            let mut properties = properties.clone();
+            if let Some(headers) = &mut properties.headers {
+                headers.remove("BCC");
+            }
+            facts.changed = encoded(&properties);
+        }
+        facts.headers = properties.headers;
+        Ok(facts)
+    }
+}
+
+fn expiration_of(expiration: &ShortStr) -> Done<Duration> {
+    let text = shown(expiration.as_ref());
+    let digits = text.strip_prefix('-').unwrap_or(&text);
+    let invalid = |why: String| {
+        Err(Refusal::precondition(format!("invalid expiration '{text}': {why}")))
+    };
+    if digits.is_empty() || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+        return invalid("no_integer".to_owned());
+    }
+    if digits.len() < text.len() {
+        return invalid(format!("{{value_negative,{text}}}"));
+    }
+    match text.parse::<u64>() {
+        Ok(milliseconds) if milliseconds <= TTL_MAX => Ok(Duration::from_millis(milliseconds)),
+        _ => invalid(format!("{{value_too_large,{text}}}")),
+    }
+}
+
+fn collect_copies(headers: &FieldTable, name: &str, copies: &mut Vec<ShortStr>) -> Done {
+    let Some(value) = headers.get(name) else { return Ok(()) };
+    let Value::Array(keys) = value else {
+        let kind = erlang_type(value);
+        return Err(Refusal::precondition(format!(
+            "invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}"
+        )));
+    };
+    for key in keys {
+        let Some(octets) = key.as_bytes() else { continue };
+        copies.extend(ShortStr::new(octets));
+    }
+    Ok(())
+}
+
+/// A value's type by the name that RabbitMQ's texts have for it.
+pub(crate) fn erlang_type(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::I8(_) => "byte",
+        Value::U8(_) => "unsignedbyte",
+        Value::I16(_) => "short",
+        Value::U16(_) => "unsignedshort",
+        Value::I32(_) => "signedint",
+        Value::U32(_) => "unsignedint",
+        Value::I64(_) => "long",
+        Value::F32(_) => "float",
+        Value::F64(_) => "double",
+        Value::Decimal(_) => "decimal",
+        Value::LongStr(_) => "longstr",
+        Value::Array(_) => "array",
+        Value::Timestamp(_) => "timestamp",
+        Value::Table(_) => "table",
+        Value::Void => "void",
+        Value::Bytes(_) => "binary",
+        _ => "unknown",
+    }
+}
+
+/// Properties as octets; `None` for those that can't be sent at all.
+pub(crate) fn encoded(properties: &basic::Properties) -> Option<RawProperties> {
+    let mut octets = BytesMut::new();
+    let mut writer = Writer::new(&mut octets);
+    properties.encode(&mut writer).ok()?;
+    Some(RawProperties::new(octets.freeze()))
+}
+
+impl Message {
+    /// Octets that it counts with in a queue's limit: its body.
+    pub(crate) fn size(&self) -> usize {
+        self.body.len()
+    }
+
+    /// All keys that it was routed by.
+    pub(crate) fn routing_keys(&self) -> impl Iterator<Item = &ShortStr> {
+        std::iter::once(&self.routing_key).chain(&self.copies)
+    }
+}

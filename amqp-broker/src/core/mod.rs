@@ -1,0 +1,264 @@
+//! The broker as a state machine without I/O.
+//!
+//! It takes the octets that clients send ([`Core::handle_input`]) and the time; it gives octets for any
+//! of them ([`Core::take_output`]), and the next time to look ([`Core::next_deadline`]). It has no socket,
+//! no task and no clock of its own: time is the span since the broker was started, as the shell around it
+//! tells it.
+//!
+//! After each command the shell takes [`Core::take_wakes`] and wakes them, outside its lock.
+
+mod arguments;
+mod channel;
+mod close;
+mod connection;
+mod consumer;
+mod dead_letter;
+mod declare;
+mod deliver;
+mod exchange;
+mod handshake;
+mod inbound;
+mod message;
+mod output;
+mod publish;
+mod queue;
+mod refusal;
+mod settle;
+mod slab;
+mod timers;
+mod topic;
+mod vhost;
+
+use std::collections::{HashMap, VecDeque};
+use std::task::Waker;
+use std::time::Duration;
+
+use amqp091::encode;
+use amqp091::types::{Method, ShortStr};
+use bytes::BytesMut;
+
+pub(crate) use self::connection::ConnectionKey;
+pub(crate) use self::output::Output;
+
+use self::channel::{Channel, ChannelKey};
+use self::connection::{Connection, Phase};
+use self::consumer::Consumer;
+use self::dead_letter::Dead;
+use self::exchange::{Exchange, QueueKey};
+use self::queue::Queue;
+use self::slab::Slab;
+use self::timers::{Timer, Timers};
+use self::vhost::{Vhost, VhostKey};
+use crate::settings::Settings;
+
+/// Octets that may wait to be written to a client before its consumers get no more, and before it isn't
+/// read any more: whoever doesn't read is not worth memory.
+const OUTPUT_LIMIT: usize = 512 * 1024;
+
+/// How long a client has to log in, and to answer `connection.close`.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One broker.
+pub(crate) struct Core {
+    settings: Settings,
+    /// The time, since the broker was started.
+    pub(crate) now: Duration,
+    /// The wall clock's time when the broker was started, since 1970.
+    epoch: Duration,
+    vhosts: Slab<Vhost>,
+    vhost_names: HashMap<String, VhostKey>,
+    exchanges: Slab<Exchange>,
+    queues: Slab<Queue>,
+    connections: Slab<Connection>,
+    channels: Slab<Channel>,
+    consumers: Slab<Consumer>,
+    /// Channels that replies come straight to, by their address.
+    replies: HashMap<ShortStr, ChannelKey>,
+    timers: Timers,
+    /// Messages that died and have yet to go where the dead go.
+    dead: VecDeque<Dead>,
+    /// Where the message at hand goes.
+    routed: Vec<QueueKey>,
+    /// Tells one routing from another.
+    routing: u64,
+    connections_made: u64,
+    names_made: u64,
+    /// Connections whose tasks are to be woken.
+    stirred: Vec<ConnectionKey>,
+    /// Small pieces of messages are copied here, so that they don't hold on to a read buffer.
+    arena: BytesMut,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings, epoch: Duration) -> Self {
+        let mut core = Self {
+            settings,
+            now: Duration::ZERO,
+            epoch,
+            vhosts: Slab::default(),
+            vhost_names: HashMap::new(),
+            exchanges: Slab::default(),
+            queues: Slab::default(),
+            connections: Slab::default(),
+            channels: Slab::default(),
+            consumers: Slab::default(),
+            replies: HashMap::new(),
+            timers: Timers::default(),
+            dead: VecDeque::new(),
+            routed: Vec::new(),
+            routing: 0,
+            connections_made: 0,
+            names_made: 0,
+            stirred: Vec::new(),
+            arena: BytesMut::new(),
+        };
+        for name in core.settings.virtual_hosts.clone() {
+            let vhost = Vhost::new(name.clone(), &mut core.exchanges);
+            let key = core.vhosts.insert(vhost);
+            core.vhost_names.insert(name, key);
+        }
+        core
+    }
+
+    /// A client has connected.
+    pub(crate) fn connect(&mut self, peer: String, now: Duration) -> ConnectionKey {
+        self.now = self.now.max(now);
+        self.connections_made += 1;
+        let key = self.connections.insert(Connection::new(self.connections_made, peer, self.now));
+        self.set_timer(key, Some((self.now + PATIENCE, Timer::Deadline(key))));
+        key
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// Whether the client is to be read.
+    pub(crate) fn wants_read(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key).is_some_and(|connection| {
+            !connection.blocked && connection.out.len() < OUTPUT_LIMIT * 2
+        })
+    }
+
+    /// Moves what is to be written to `output`, which must be empty.
+    pub(crate) fn take_output(&mut self, key: ConnectionKey, output: &mut Output) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.out.is_empty() {
+            return;
+        }
+        connection.last_write = self.now;
+        std::mem::swap(&mut connection.out, output);
+        for queue in std::mem::take(&mut connection.stalled) {
+            if let Some(queue) = self.queues.get_mut(queue) {
+                queue.may_serve = true;
+            }
+            self.serve(queue);
+        }
+        self.settle_dead();
+    }
+
+    /// Whether the socket can be closed, if what was taken is written.
+    pub(crate) fn is_closed(&self, key: ConnectionKey, all_written: bool) -> bool {
+        match self.connections.get(key) {
+            Some(connection) => match connection.phase {
+                Phase::Closed => true,
+                Phase::Flushing => all_written && connection.out.is_empty(),
+                _ => false,
+            },
+            None => true,
+        }
+    }
+
+    /// Notes who is to be woken when there is something to do for this client; `false` if there is now.
+    pub(crate) fn park(&mut self, key: ConnectionKey, waker: &Waker, writing: bool) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        if connection.stirred || (!writing && !connection.out.is_empty()) {
+            return false;
+        }
+        match &mut connection.driver {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        true
+    }
+
+    /// Forgets that there was something to do: its task is looking now.
+    pub(crate) fn calm(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.stirred = false;
+        }
+    }
+
+    /// There is something to do for this client.
+    fn stir(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.stirred
+        {
+            connection.stirred = true;
+            self.stirred.push(key);
+        }
+    }
+
+    /// The tasks to wake after a command.
+    pub(crate) fn take_wakes(&mut self, wakes: &mut Vec<Waker>) {
+        for key in self.stirred.drain(..) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                wakes.extend(connection.driver.take());
+            }
+        }
+    }
+
+    /// Whether anybody has to be woken.
+    pub(crate) fn has_wakes(&self) -> bool {
+        !self.stirred.is_empty()
+    }
+
+    /// Sends a method on a connection's channel, 0 being the connection itself.
+    fn send<M: Method>(&mut self, key: ConnectionKey, channel: u16, method: &M) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            // What this broker says has an encoding: all its texts are short strings already.
+            let _ = encode::method(connection.out.frames(), channel, method);
+        }
+        self.stir(key);
+    }
+
+    /// A connection's virtual host; every connection that runs has one.
+    fn vhost_of(&self, key: ConnectionKey) -> Option<VhostKey> {
+        self.connections.get(key)?.vhost
+    }
+
+    fn vhost_name(&self, key: VhostKey) -> &str {
+        self.vhosts.get(key).map_or("", |vhost| &vhost.name)
+    }
+
+    /// A name that nobody has: 22 characters, as RabbitMQ's are.
+    fn made_up(&mut self, prefix: &str) -> ShortStr {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        self.names_made += 1;
+        let mut name = prefix.as_bytes().to_vec();
+        // A number that never comes again, spread so that names don't look alike.
+        let seed = self.settings.seed ^ self.epoch.as_nanos() as u64;
+        let mut rest = (u128::from(mixed(seed ^ self.names_made)) << 64) | u128::from(self.names_made);
+        for _ in 0..22 {
+            name.push(ALPHABET[(rest % 64) as usize]);
+            rest /= 64;
+        }
+        ShortStr::new(name).unwrap_or_default()
+    }
+}
+
+/// One number for another, as if by chance (splitmix64).
+const fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
+}

@@ -1,0 +1,314 @@
+//! Publishing: from a channel through exchanges into queues, and what the publisher hears of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp091::content::Content;
+use amqp091::encode;
+use amqp091::protocol::{ReplyCode, basic};
+use amqp091::types::{FieldTable, ShortStr};
+
+use super::Core;
+use super::arguments::{Overflow, exchange_in};
+use super::channel::{Channel, ChannelKey, Mode};
+use super::connection::ConnectionKey;
+use super::dead_letter::Reason;
+use super::exchange::{Destination, ExchangeKey, QueueKey};
+use super::message::{Entry, Facts, Message, REPLY_TO_NAME};
+use super::refusal::{Done, Refusal, shown};
+use super::vhost::VhostKey;
+
+/// So many single confirms in a row are sent as one `multiple`.
+const CONFIRMS_IN_ONE: usize = 4;
+
+/// Where a message goes in.
+pub(crate) enum Entrance {
+    /// The default exchange: to the queue of that name.
+    Default,
+    Exchange(ExchangeKey),
+}
+
+impl Core {
+    /// Looks at a message that is about to be published: whether it may be, and what matters of it.
+    pub(super) fn check_publish(
+        &mut self,
+        key: ConnectionKey,
+        channel_key: ChannelKey,
+        method: &basic::Publish,
+        content: &Content,
+    ) -> Done<(VhostKey, Entrance, Facts)> {
+        let Some(connection) = self.connections.get(key) else { return Err(Refusal::Silent) };
+        let Some(vhost) = connection.vhost else { return Err(Refusal::Silent) };
+        if method.immediate {
+            return Err(Refusal::not_implemented("immediate=true"));
+        }
+        let entrance = self.entrance(vhost, &method.exchange)?;
+        if let Entrance::Exchange(exchange) = entrance
+            && self.exchanges.get(exchange).is_some_and(|exchange| exchange.internal)
+        {
+            let exchange = exchange_in(&method.exchange, self.vhost_name(vhost));
+            return Err(Refusal::access(format!("cannot publish to internal {exchange}")));
+        }
+        let replies = self.channels.get(channel_key).and_then(|channel| channel.replies.as_ref());
+        let facts = Facts::of(&content.properties, &connection.user, || match replies {
+            Some(replies) => Ok(replies.address.clone()),
+            None => Err(Refusal::precondition("fast reply consumer does not exist")),
+        })?;
+        Ok((vhost, entrance, facts))
+    }
+
+    fn entrance(&self, vhost: VhostKey, exchange: &ShortStr) -> Done<Entrance> {
+        if exchange.is_empty() {
+            return Ok(Entrance::Default);
+        }
+        let found = self.vhosts.get(vhost).and_then(|vhost| vhost.exchanges.get(exchange));
+        found.map(|&key| Entrance::Exchange(key)).ok_or_else(|| {
+            let exchange = exchange_in(exchange, self.vhost_name(vhost));
+            Refusal::not_found(format!("no {exchange}"))
+        })
+    }
+
+    /// Publishes a message.
+    pub(super) fn publish(
+        &mut self,
+        key: ConnectionKey,
+        channel_key: ChannelKey,
+        method: basic::Publish,
+        content: Content,
+    ) -> Done {
+        let (vhost, entrance, facts) = self.check_publish(key, channel_key, &method, &content)?;
+        let basic::Publish { exchange, routing_key, mandatory, .. } = method;
+        let Facts { copies, headers, persistent, priority, expiration, changed } = facts;
+        let message = Message {
+            exchange,
+            routing_key,
+            copies,
+            properties: changed.unwrap_or(content.properties),
+            body: content.body,
+            persistent,
+            priority,
+            expiration,
+        };
+        self.route(vhost, entrance, &message, headers.as_ref());
+        let mut reached = !self.routed.is_empty();
+        let mut taken = true;
+        if reached {
+            let message = Arc::new(message);
+            let routed = std::mem::take(&mut self.routed);
+            for &queue in &routed {
+                taken &= self.enqueue(queue, &message);
+            }
+            self.routed = routed;
+        } else if message.exchange.is_empty()
+            && message.routing_key.as_ref().starts_with(REPLY_TO_NAME)
+        {
+            reached = self.reply(&message);
+            if mandatory && !reached {
+                self.give_back(key, channel_key, &message);
+            }
+        } else if mandatory {
+            self.give_back(key, channel_key, &message);
+        }
+        self.promise(key, channel_key, taken);
+        Ok(())
+    }
+
+    /// Finds the queues that a message goes to: each of them once, in `routed`.
+    pub(super) fn route(
+        &mut self,
+        vhost: VhostKey,
+        entrance: Entrance,
+        message: &Message,
+        headers: Option<&FieldTable>,
+    ) {
+        self.routed.clear();
+        self.routing += 1;
+        let Self { vhosts, exchanges, queues, routed, routing, .. } = self;
+        let Some(vhost) = vhosts.get(vhost) else { return };
+        let mut reach = |queue: QueueKey| {
+            if let Some(found) = queues.get_mut(queue)
+                && found.routed != *routing
+            {
+                found.routed = *routing;
+                routed.push(queue);
+            }
+        };
+        let Entrance::Exchange(first) = entrance else {
+            let keys = std::iter::once(&message.routing_key).chain(&message.copies);
+            keys.filter_map(|key| vhost.queues.get(key)).copied().for_each(reach);
+            return;
+        };
+        let mut passed = vec![first];
+        let mut at = 0;
+        while let Some(&key) = passed.get(at) {
+            at += 1;
+            let Some(exchange) = exchanges.get_mut(key) else { continue };
+            exchange.published += 1;
+            let mut found_any = false;
+            let mut onward = Vec::new();
+            for routing_key in std::iter::once(&message.routing_key).chain(&message.copies) {
+                exchange.route(routing_key, headers, |destination| {
+                    found_any = true;
+                    match destination {
+                        Destination::Queue(queue) => reach(queue),
+                        Destination::Exchange(exchange) => onward.push(exchange),
+                    }
+                });
+            }
+            if !found_any && let Some(alternate) = &exchange.alternate {
+                onward.extend(vhost.exchanges.get(alternate).copied());
+            }
+            for exchange in onward {
+                if !passed.contains(&exchange) {
+                    passed.push(exchange);
+                }
+            }
+        }
+    }
+
+    /// Puts a message into a queue; `false` if the queue refuses it.
+    pub(super) fn enqueue(&mut self, key: QueueKey, message: &Arc<Message>) -> bool {
+        let now = self.now;
+        let Some(queue) = self.queues.get_mut(key) else { return true };
+        queue.published += 1;
+        if queue.arguments.overflow != Overflow::DropHead && queue.is_full_for(message.size()) {
+            if queue.arguments.overflow == Overflow::RejectPublishDlx {
+                let entry = Entry::new(Arc::clone(message), 0);
+                self.bury(key, entry, Reason::MaxLength);
+            }
+            return false;
+        }
+        let time_to_live = match (queue.arguments.message_ttl, message.expiration) {
+            (Some(queue), Some(message)) => Some(queue.min(message)),
+            (queue, message) => queue.or(message),
+        };
+        let position = queue.place();
+        let expires = time_to_live.map(|time: Duration| now.saturating_add(time));
+        queue.push(Entry { expires, ..Entry::new(Arc::clone(message), position) });
+        self.serve(key);
+        if expires == Some(now) {
+            self.expire(key);
+        }
+        while let Some(queue) = self.queues.get_mut(key)
+            && queue.is_over_limit()
+            && let Some(entry) = queue.pop()
+        {
+            self.bury(key, entry, Reason::MaxLength);
+        }
+        if expires.is_some() {
+            self.arm_head(key);
+        }
+        true
+    }
+
+    /// Returns a message that reached no queue to its publisher.
+    fn give_back(&mut self, key: ConnectionKey, channel_key: ChannelKey, message: &Message) {
+        let Some(channel) = self.channels.get(channel_key) else { return };
+        let number = channel.number;
+        let method = basic::Return {
+            reply_code: ReplyCode::NO_ROUTE,
+            reply_text: ShortStr::from_static("NO_ROUTE"),
+            exchange: message.exchange.clone(),
+            routing_key: message.routing_key.clone(),
+        };
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let frame_max = connection.frame_max;
+        let frames = connection.out.frames();
+        let _ = encode::method(frames, number, &method);
+        let properties = message.properties.as_bytes();
+        let size = message.body.len() as u64;
+        encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
+        connection.out.body(number, &message.body, frame_max);
+        self.stir(key);
+    }
+
+    /// Notes what is to be confirmed, if the channel wants to know.
+    fn promise(&mut self, key: ConnectionKey, channel_key: ChannelKey, taken: bool) {
+        if let Some(Channel { mode: Mode::Confirm(confirms), .. }) =
+            self.channels.get_mut(channel_key)
+        {
+            confirms.published += 1;
+            confirms.due.push((confirms.published, taken));
+            if confirms.due.len() == 1
+                && let Some(connection) = self.connections.get_mut(key)
+            {
+                connection.confirming.push(channel_key);
+            }
+        }
+    }
+
+    /// Sends the confirms of what came with one read.
+    pub(super) fn send_confirms(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.confirming.is_empty() {
+            return;
+        }
+        let confirming = std::mem::take(&mut connection.confirming);
+        for &channel_key in &confirming {
+            let Some(channel) = self.channels.get_mut(channel_key) else { continue };
+            let (number, closing) = (channel.number, channel.closing);
+            let Mode::Confirm(confirms) = &mut channel.mode else { continue };
+            if closing {
+                confirms.due.clear();
+                continue;
+            }
+            let frames = connection.out.frames();
+            let mut due = confirms.due.as_slice();
+            while let Some(&(_, is_taken)) = due.first() {
+                let end = due.iter().position(|(_, taken)| *taken != is_taken);
+                let (run, rest) = due.split_at(end.unwrap_or(due.len()));
+                due = rest;
+                // Nothing before is left to confirm, so a run can go as one.
+                let multiple = run.len() > CONFIRMS_IN_ONE;
+                let skip = if multiple { run.len() - 1 } else { 0 };
+                for &(delivery_tag, _) in run.iter().skip(skip) {
+                    let _ = if is_taken {
+                        encode::method(frames, number, &basic::Ack { delivery_tag, multiple })
+                    } else {
+                        let nack = basic::Nack { delivery_tag, multiple, requeue: false };
+                        encode::method(frames, number, &nack)
+                    };
+                }
+            }
+            confirms.due.clear();
+        }
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.confirming = confirming;
+            connection.confirming.clear();
+        }
+        self.stir(key);
+    }
+
+    /// Hands a reply straight to the channel that asked for it; `false` if it is gone.
+    fn reply(&mut self, message: &Message) -> bool {
+        let Some(&channel_key) = self.replies.get(&message.routing_key) else { return false };
+        let Some(channel) = self.channels.get_mut(channel_key) else { return false };
+        let Some(replies) = &channel.replies else { return false };
+        let method = basic::Deliver {
+            consumer_tag: replies.tag.clone(),
+            delivery_tag: channel.unacked.skip(),
+            redelivered: false,
+            exchange: message.exchange.clone(),
+            routing_key: message.routing_key.clone(),
+        };
+        let (key, number) = (channel.connection, channel.number);
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        let frame_max = connection.frame_max;
+        let frames = connection.out.frames();
+        let _ = encode::method(frames, number, &method);
+        let size = message.body.len() as u64;
+        let properties = message.properties.as_bytes();
+        encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
+        connection.out.body(number, &message.body, frame_max);
+        self.stir(key);
+        true
+    }
+}
+
+/// The refusal of a message that names another user as its author.
+pub(super) fn other_user(claimed: &ShortStr, user: &str) -> Refusal {
+    Refusal::precondition(format!(
+        "user_id property set to '{}' but authenticated user was '{user}'",
+        shown(claimed.as_ref())
+    ))
+}

@@ -1,0 +1,123 @@
+//! Settling: what becomes of deliveries that are acknowledged, refused, or given up with their channel.
+
+use super::Core;
+use super::channel::{Channel, ChannelKey, Held, Mode, Pending, Settlement};
+use super::dead_letter::Reason;
+use super::refusal::{Done, Refusal};
+use crate::profile::Profile;
+
+impl Core {
+    /// `basic.ack`
+    pub(super) fn ack(&mut self, channel_key: ChannelKey, tag: u64, multiple: bool) -> Done {
+        self.settle_by_tag(channel_key, tag, multiple, Settlement::Ack)
+    }
+
+    /// `basic.nack`, `basic.reject`
+    pub(super) fn refuse_delivery(
+        &mut self,
+        channel_key: ChannelKey,
+        tag: u64,
+        multiple: bool,
+        requeue: bool,
+    ) -> Done {
+        let settlement = if requeue { Settlement::Requeue } else { Settlement::Drop };
+        self.settle_by_tag(channel_key, tag, multiple, settlement)
+    }
+
+    fn settle_by_tag(
+        &mut self,
+        channel_key: ChannelKey,
+        tag: u64,
+        multiple: bool,
+        settlement: Settlement,
+    ) -> Done {
+        let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
+        let taken = match (tag, multiple) {
+            (0, true) => channel.unacked.take_all(),
+            (_, true) if tag <= channel.unacked.last_tag() => channel.unacked.take_through(tag),
+            (_, true) => Vec::new(),
+            (_, false) => channel.unacked.take(tag).map(|held| (tag, held)).into_iter().collect(),
+        };
+        if taken.is_empty() && !(tag == 0 && multiple) {
+            return Err(Refusal::precondition(format!("unknown delivery tag {tag}")));
+        }
+        if let Channel { mode: Mode::Tx(pending), .. } = channel {
+            pending.push(Pending::Settle(taken, settlement));
+            return Ok(());
+        }
+        self.settle(channel_key, taken, settlement);
+        Ok(())
+    }
+
+    /// Settles deliveries that were taken from a channel.
+    pub(super) fn settle(
+        &mut self,
+        channel_key: ChannelKey,
+        taken: Vec<(u64, Held)>,
+        settlement: Settlement,
+    ) {
+        let mut hungry = Vec::new();
+        for (_, Held { queue: key, entry, consumer }) in taken {
+            if let Some(consumer_key) = consumer
+                && let Some(consumer) = self.consumers.get_mut(consumer_key)
+            {
+                consumer.unacked = consumer.unacked.saturating_sub(1);
+            }
+            let Some(queue) = self.queues.get_mut(key) else { continue };
+            queue.unacked = queue.unacked.saturating_sub(1);
+            if consumer.is_none() {
+                queue.got = queue.got.saturating_sub(1);
+            }
+            queue.may_serve = true;
+            if hungry.last() != Some(&key) {
+                hungry.push(key);
+            }
+            match settlement {
+                Settlement::Ack => {}
+                Settlement::Drop => self.bury(key, entry, Reason::Rejected),
+                Settlement::Requeue => {
+                    let mut entry = entry;
+                    entry.redelivered = true;
+                    if queue.is_quorum() {
+                        entry.returns += 1;
+                        if queue.arguments.delivery_limit.is_some_and(|limit| entry.returns > limit)
+                        {
+                            self.bury(key, entry, Reason::DeliveryLimit);
+                            continue;
+                        }
+                        if self.settings.profile == Profile::V3_10 {
+                            entry.position = queue.place();
+                        }
+                    }
+                    queue.put_back(entry);
+                }
+            }
+        }
+        // Room in a prefetch that all of a channel's consumers share is room for each of their queues.
+        if let Some(channel) = self.channels.get(channel_key)
+            && channel.global_prefetch != 0
+        {
+            for consumer in channel.consumers.values() {
+                hungry.extend(self.consumers.get(*consumer).map(|consumer| consumer.queue));
+            }
+        }
+        hungry.sort_unstable();
+        hungry.dedup();
+        for queue in hungry {
+            if let Some(found) = self.queues.get_mut(queue) {
+                found.may_serve = true;
+            }
+            self.serve(queue);
+            if settlement == Settlement::Requeue {
+                self.arm_head(queue);
+            }
+        }
+    }
+
+    /// Everything that a channel holds goes back to where it came from.
+    pub(super) fn requeue_all(&mut self, channel_key: ChannelKey) {
+        let Some(channel) = self.channels.get_mut(channel_key) else { return };
+        let taken = channel.unacked.take_all();
+        self.settle(channel_key, taken, Settlement::Requeue);
+    }
+}

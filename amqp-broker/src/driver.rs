@@ -1,0 +1,176 @@
+//! One client's task: it moves octets between the socket and the core.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use crate::core::{ConnectionKey, Output};
+use crate::shared::Shared;
+
+/// The read buffer begins small, so that an idle connection costs little…
+const READ_MIN: usize = 4 * 1024;
+/// …and grows to this while reads fill it.
+const READ_MAX: usize = 128 * 1024;
+/// After this many reads in a row that needed an eighth of it or less, the buffer is small again.
+const SMALL_READS: u32 = 64;
+/// Reads in a row, each at once successful, before other clients have their turn.
+const READS_IN_A_ROW: u32 = 4;
+
+/// Serves one client until it is gone.
+#[derive(Debug)]
+pub(crate) struct Driver<S> {
+    shared: Arc<Shared>,
+    key: ConnectionKey,
+    socket: S,
+    input: BytesMut,
+    read_size: usize,
+    small_reads: u32,
+    output: Output,
+    unflushed: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    pub(crate) fn new(shared: Arc<Shared>, key: ConnectionKey, socket: S) -> Self {
+        Self {
+            shared,
+            key,
+            socket,
+            input: BytesMut::new(),
+            read_size: READ_MIN,
+            small_reads: 0,
+            output: Output::default(),
+            unflushed: false,
+        }
+    }
+
+    /// Reads once. Ready when something has changed: `false` for the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let key = self.key;
+        if !self.shared.with(|core, _| core.wants_read(key)) {
+            return Poll::Pending;
+        }
+        let room = self.input.capacity() - self.input.len();
+        if room < self.read_size / 2 {
+            self.input.reserve(self.read_size);
+        }
+        let room = self.input.capacity() - self.input.len();
+        match ready!(pin!(self.socket.read_buf(&mut self.input)).poll(cx)) {
+            Ok(0) => Poll::Ready(false),
+            Ok(count) => {
+                let input = &mut self.input;
+                self.shared.with(|core, now| core.handle_input(key, input, now));
+                if count == room && self.read_size < READ_MAX {
+                    self.read_size *= 2;
+                }
+                self.small_reads =
+                    if count <= self.read_size / 8 { self.small_reads.saturating_add(1) } else { 0 };
+                if self.input.is_empty() && self.small_reads > SMALL_READS
+                    && self.read_size > READ_MIN
+                {
+                    self.read_size = READ_MIN;
+                    self.small_reads = 0;
+                    self.input = BytesMut::new();
+                }
+                Poll::Ready(true)
+            }
+            Err(error) => Poll::Ready(error.kind() == io::ErrorKind::Interrupted),
+        }
+    }
+
+    /// Writes until there is nothing left (ready: whether the socket still takes anything) or the socket
+    /// takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let key = self.key;
+        loop {
+            if self.output.is_empty() {
+                let output = &mut self.output;
+                self.shared.with(|core, _| core.take_output(key, output));
+                if self.output.is_empty() {
+                    break;
+                }
+            }
+            let written = match self.output.single() {
+                Some(octets) => Pin::new(&mut self.socket).poll_write(cx, octets),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); Output::SLICES];
+                    let filled = self.output.slices(&mut slices);
+                    Pin::new(&mut self.socket).poll_write_vectored(cx, &slices[..filled])
+                }
+            };
+            match ready!(written) {
+                Ok(0) => return Poll::Ready(false),
+                Ok(count) => {
+                    self.output.advance(count);
+                    self.unflushed = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Poll::Ready(false),
+            }
+        }
+        if self.unflushed {
+            match ready!(Pin::new(&mut self.socket).poll_flush(cx)) {
+                Ok(()) => self.unflushed = false,
+                Err(_) => return Poll::Ready(false),
+            }
+        }
+        Poll::Ready(true)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let key = this.key;
+        let mut reads = 0;
+        loop {
+            // Whatever comes up from here on is either seen below or keeps this task awake.
+            this.shared.with(|core, _| core.calm(key));
+            let writing = match this.poll_write(cx) {
+                Poll::Ready(true) => false,
+                // What the client said before may still be read; what it is told, it doesn't hear.
+                Poll::Ready(false) => {
+                    this.shared.with(|core, _| core.drop_connection(key));
+                    return Poll::Ready(());
+                }
+                Poll::Pending => true,
+            };
+            if this.shared.with(|core, _| core.is_closed(key, !writing)) {
+                let _ = Pin::new(&mut this.socket).poll_shutdown(cx);
+                return Poll::Ready(());
+            }
+            match this.poll_read(cx) {
+                Poll::Ready(false) => {
+                    this.shared.with(|core, _| core.drop_connection(key));
+                    return Poll::Ready(());
+                }
+                Poll::Ready(true) => {
+                    reads += 1;
+                    if reads < READS_IN_A_ROW {
+                        continue;
+                    }
+                    // A client that never stops sending holds up nobody else.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => {}
+            }
+            if this.shared.with(|core, _| core.park(key, cx.waker(), writing)) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        let key = self.key;
+        self.shared.with(|core, _| core.forget(key));
+    }
+}

@@ -1,0 +1,25 @@
+//! An embedded AMQP 0-9-1 broker that behaves like RabbitMQ: for quick starts and for tests, in process,
+//! in memory.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = amqp091_broker::Broker::start().await?;
+//! let connection = amqp091_client::Connection::open(&broker.url()).await?;
+//! let channel = connection.channel().await?;
+//! channel.queue_declare("work").await?;
+//! channel.publish("", "work", "hello").await?.confirmed().await?;
+//! # Ok(()) }
+//! ```
+
+mod broker;
+mod builder;
+mod core;
+mod driver;
+mod profile;
+mod settings;
+mod shared;
+
+pub use crate::broker::Broker;
+pub use crate::builder::BrokerBuilder;
+pub use crate::profile::Profile;

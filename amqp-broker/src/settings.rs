@@ -1,0 +1,38 @@
+//! What a broker is started with.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::profile::Profile;
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) profile: Profile,
+    pub(crate) product: String,
+    pub(crate) version: String,
+    pub(crate) users: HashMap<String, String>,
+    pub(crate) virtual_hosts: Vec<String>,
+    pub(crate) channel_max: u16,
+    pub(crate) frame_max: u32,
+    pub(crate) heartbeat: Duration,
+    pub(crate) max_body: u64,
+    pub(crate) seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let profile = Profile::default();
+        Self {
+            profile,
+            product: "RabbitMQ".to_owned(),
+            version: profile.version().to_owned(),
+            users: HashMap::from([("guest".to_owned(), "guest".to_owned())]),
+            virtual_hosts: vec!["/".to_owned()],
+            channel_max: 2047,
+            frame_max: 131_072,
+            heartbeat: Duration::from_secs(60),
+            max_body: 128 * 1024 * 1024,
+            seed: 0,
+        }
+    }
+}
