@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use amqp091::types::ShortStr;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::builder::BrokerBuilder;
 use crate::driver::Driver;
+use crate::inspect::{
+    BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
+};
 use crate::shared::Shared;
 
 /// Octets that fit into a connection in memory, each way.
@@ -80,6 +84,65 @@ impl Broker {
     /// Puts the broker's clock forward: what comes due on the way has happened when this returns.
     pub fn advance(&self, span: Duration) {
         self.shared.advance(span);
+    }
+
+    /// Blocks publishers as a memory or disk alarm does: those who publish from now on get
+    /// `connection.blocked` with this reason, and aren't read until [`unblock`](Self::unblock).
+    ///
+    /// A reason of more than 255 octets is cut.
+    pub fn block(&self, reason: &str) {
+        let octets = reason.as_bytes();
+        let reason = ShortStr::new(&octets[..octets.len().min(ShortStr::MAX_LEN)]);
+        self.shared.with(|core, _| core.set_alarm(Some(reason.unwrap_or_default())));
+    }
+
+    /// Lets publishers go on.
+    pub fn unblock(&self) {
+        self.shared.with(|core, _| core.set_alarm(None));
+    }
+
+    /// All queues, by virtual host and name.
+    pub fn queues(&self) -> Vec<QueueInfo> {
+        self.shared.with(|core, _| core.queue_infos())
+    }
+
+    /// The queue of this name in the virtual host `/`.
+    pub fn queue(&self, name: impl AsRef<[u8]>) -> Option<QueueInfo> {
+        let is_it =
+            |info: &QueueInfo| info.virtual_host == "/" && info.name.as_ref() == name.as_ref();
+        self.queues().into_iter().find(is_it)
+    }
+
+    /// The ready messages of a queue in the virtual host `/`, in the order in which they would be
+    /// delivered; `None` if there is no such queue.
+    pub fn messages(&self, queue: impl AsRef<[u8]>) -> Option<Vec<StoredMessage>> {
+        let queue = ShortStr::new(queue).ok()?;
+        self.shared.with(|core, _| core.stored("/", &queue))
+    }
+
+    /// All exchanges, by virtual host and name, the predeclared ones included.
+    pub fn exchanges(&self) -> Vec<ExchangeInfo> {
+        self.shared.with(|core, _| core.exchange_infos())
+    }
+
+    /// All bindings, but those of the default exchange.
+    pub fn bindings(&self) -> Vec<BindingInfo> {
+        self.shared.with(|core, _| core.binding_infos())
+    }
+
+    /// All connections, in the order in which they came.
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        self.shared.with(|core, _| core.connection_infos())
+    }
+
+    /// All consumers.
+    pub fn consumers(&self) -> Vec<ConsumerInfo> {
+        self.shared.with(|core, _| core.consumer_infos())
+    }
+
+    /// What it has done so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.with(|core, _| core.counts())
     }
 
     /// Stops the broker: its sockets are closed when this returns.

@@ -98,6 +98,13 @@ impl BrokerBuilder {
         self
     }
 
+    /// Octets that all messages may take before publishers are blocked (`connection.blocked`), as
+    /// RabbitMQ does when it is short of memory. Default: 1 GiB.
+    pub const fn memory_limit(mut self, octets: usize) -> Self {
+        self.settings.memory_limit = octets;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors

@@ -67,9 +67,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 if count == room && self.read_size < READ_MAX {
                     self.read_size *= 2;
                 }
-                self.small_reads =
-                    if count <= self.read_size / 8 { self.small_reads.saturating_add(1) } else { 0 };
-                if self.input.is_empty() && self.small_reads > SMALL_READS
+                self.small_reads = if count <= self.read_size / 8 {
+                    self.small_reads.saturating_add(1)
+                } else {
+                    0
+                };
+                if self.input.is_empty()
+                    && self.small_reads > SMALL_READS
                     && self.read_size > READ_MIN
                 {
                     self.read_size = READ_MIN;

@@ -16,10 +16,14 @@ mod broker;
 mod builder;
 mod core;
 mod driver;
+mod inspect;
 mod profile;
 mod settings;
 mod shared;
 
 pub use crate::broker::Broker;
 pub use crate::builder::BrokerBuilder;
+pub use crate::inspect::{
+    BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
+};
 pub use crate::profile::Profile;

@@ -16,6 +16,7 @@ pub(crate) struct Settings {
     pub(crate) frame_max: u32,
     pub(crate) heartbeat: Duration,
     pub(crate) max_body: u64,
+    pub(crate) memory_limit: usize,
     pub(crate) seed: u64,
 }
 
@@ -32,6 +33,7 @@ impl Default for Settings {
             frame_max: 131_072,
             heartbeat: Duration::from_secs(60),
             max_body: 128 * 1024 * 1024,
+            memory_limit: 1024 * 1024 * 1024,
             seed: 0,
         }
     }

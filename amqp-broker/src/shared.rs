@@ -35,11 +35,7 @@ impl Shared {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let core = Core::new(settings, epoch);
         let state = State { core, ahead: Duration::ZERO, alarm: None };
-        Arc::new(Self {
-            state: Mutex::new(state),
-            sooner: Notify::new(),
-            started: Instant::now(),
-        })
+        Arc::new(Self { state: Mutex::new(state), sooner: Notify::new(), started: Instant::now() })
     }
 
     /// Runs `command` on the core at the time that it is now, then wakes whoever is to be woken.

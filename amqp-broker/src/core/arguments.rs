@@ -186,7 +186,9 @@ impl QueueArguments {
         }
         let delivery_limit = reading.count("x-delivery-limit")?;
         let not_for = |name: &str, kind: &str| {
-            Err(Refusal::precondition(format!("invalid arg '{name}' for {queue} of queue type {kind}")))
+            Err(Refusal::precondition(format!(
+                "invalid arg '{name}' for {queue} of queue type {kind}"
+            )))
         };
         if kind == QueueKind::Classic && delivery_limit.is_some() {
             return not_for("x-delivery-limit", "rabbit_classic_queue");
@@ -282,7 +284,9 @@ fn is_same(name: &str, received: Option<&Value>, current: Option<&Value>) -> boo
         Some(value) => value.as_bytes() == Some(b"classic"),
     };
     match (received, current) {
-        (received, current) if name == "x-queue-type" && is_classic(received) => is_classic(current),
+        (received, current) if name == "x-queue-type" && is_classic(received) => {
+            is_classic(current)
+        }
         (Some(received), Some(current)) => match (received.as_i64(), current.as_i64()) {
             (Some(received), Some(current)) => received == current,
             _ => received == current,

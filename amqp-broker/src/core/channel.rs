@@ -195,8 +195,4 @@ impl Unacked {
     pub(crate) fn last_tag(&self) -> u64 {
         self.before + self.places.len() as u64
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Held> {
-        self.places.iter().flatten()
-    }
 }

@@ -22,9 +22,10 @@ impl Core {
         let Refusal::Channel(reply_code, text) = refusal else {
             return self.refuse_connection(key, refusal, method);
         };
-        let channel = self.connections.get(key).and_then(|connection| {
-            connection.channels.get(&number).copied()
-        });
+        let channel = self
+            .connections
+            .get(key)
+            .and_then(|connection| connection.channels.get(&number).copied());
         let Some(channel_key) = channel else { return };
         self.send_confirms(key);
         self.end_channel(channel_key);

@@ -10,7 +10,7 @@ use amqp091::types::{FieldTable, LongStr, ShortStr, Timestamp, Value};
 use super::Core;
 use super::exchange::QueueKey;
 use super::message::{Entry, Message, encoded};
-use super::publish::Entrance;
+use super::publish::{Entrance, MESSAGE_COST};
 use crate::profile::Profile;
 
 /// Why a message died.
@@ -45,6 +45,7 @@ impl Core {
     /// A message has died in a queue. It goes on with [`settle_dead`](Self::settle_dead), not at once:
     /// one death may lead to the next, and that to another.
     pub(super) fn bury(&mut self, queue: QueueKey, entry: Entry, reason: Reason) {
+        self.counts.dead += 1;
         let has_exchange = self
             .queues
             .get(queue)
@@ -109,6 +110,7 @@ impl Core {
             persistent: message.persistent,
             priority: message.priority,
             expiration: None,
+            share: self.meter.take(message.body.len() + MESSAGE_COST),
         };
         self.route(vhost, entrance, &message, Some(&headers));
         let message = Arc::new(message);
@@ -233,5 +235,6 @@ fn sort(table: &mut FieldTable) {
     let mut entries: Vec<_> =
         table.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     entries.sort_by(|(one, _), (other, _)| one.as_ref().cmp(other.as_ref()));
-    *table = entries.into_iter().fold(FieldTable::new(), |table, (key, value)| table.with(key, value));
+    *table =
+        entries.into_iter().fold(FieldTable::new(), |table, (key, value)| table.with(key, value));
 }

@@ -31,7 +31,9 @@ fn not_the_default(exchange: &ShortStr) -> Done {
 fn check_name(what: &str, name: &ShortStr) -> Done {
     if name.as_ref().starts_with(RESERVED) {
         let name = shown(name.as_ref());
-        return Err(Refusal::access(format!("{what} name '{name}' contains reserved prefix 'amq.*'")));
+        return Err(Refusal::access(format!(
+            "{what} name '{name}' contains reserved prefix 'amq.*'"
+        )));
     }
     Ok(())
 }
@@ -228,7 +230,11 @@ impl Core {
         let destination = self.existing_exchange(vhost, &method.destination)?;
         let exchange = self.exchanges.get_mut(source);
         let Some(exchange) = exchange else { return Ok(()) };
-        exchange.bind(Destination::Exchange(destination), &method.routing_key, &method.arguments)?;
+        exchange.bind(
+            Destination::Exchange(destination),
+            &method.routing_key,
+            &method.arguments,
+        )?;
         if let Some(destination) = self.exchanges.get_mut(destination) {
             destination.sources.insert((source, method.routing_key.clone()));
         }

@@ -120,6 +120,7 @@ impl Core {
         let properties = counted.as_ref().unwrap_or(&message.properties).as_bytes();
         encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
         connection.out.body(number, &message.body, frame_max);
+        self.counts.delivered += 1;
         if !no_ack {
             channel.unacked.push(Held { queue, entry, consumer: Some(consumer_key) });
             if let Some(queue) = self.queues.get_mut(queue) {
@@ -162,11 +163,8 @@ impl Core {
         let counted =
             if queue.is_quorum() { with_count(&entry, self.settings.profile) } else { None };
         let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
-        let delivery_tag = if method.no_ack {
-            channel.unacked.skip()
-        } else {
-            channel.unacked.last_tag() + 1
-        };
+        let delivery_tag =
+            if method.no_ack { channel.unacked.skip() } else { channel.unacked.last_tag() + 1 };
         let message = &entry.message;
         let got = basic::GetOk {
             delivery_tag,
@@ -183,6 +181,7 @@ impl Core {
         let properties = counted.as_ref().unwrap_or(&message.properties).as_bytes();
         encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
         connection.out.body(number, &message.body, frame_max);
+        self.counts.delivered += 1;
         if !method.no_ack {
             channel.unacked.push(Held { queue: queue_key, entry, consumer: None });
             queue.unacked += 1;

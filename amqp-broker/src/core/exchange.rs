@@ -225,7 +225,9 @@ impl Exchange {
         }
         match &mut self.routes {
             Routes::Headers(bindings) => bindings.retain(|found| {
-                found.destination != destination || found.key != *key || found.arguments != *arguments
+                found.destination != destination
+                    || found.key != *key
+                    || found.arguments != *arguments
             }),
             _ if !is_last => {}
             Routes::Direct(keys) => {

@@ -8,9 +8,9 @@ use amqp091::protocol_header::ProtocolHeader;
 use amqp091::types::{FieldTable, LongStr, Reader, ShortStr, Value};
 use bytes::{Buf, BytesMut};
 
+use super::Core;
 use super::connection::{Capabilities, ConnectionKey, Phase};
 use super::refusal::{Done, Refusal};
-use super::Core;
 use crate::profile::Profile;
 
 /// The least frame-max that the specification allows, octets.
@@ -68,9 +68,9 @@ impl Core {
             "per_consumer_qos",
             "direct_reply_to",
         ];
-        let capabilities = yes.into_iter().fold(FieldTable::new(), |table, name| {
-            table.with(ShortStr::from_static(name), true)
-        });
+        let capabilities = yes
+            .into_iter()
+            .fold(FieldTable::new(), |table, name| table.with(ShortStr::from_static(name), true));
         let text = |text: &str| Value::LongStr(LongStr::from(text));
         FieldTable::new()
             .with(ShortStr::from_static("capabilities"), Value::Table(capabilities))
@@ -122,7 +122,9 @@ impl Core {
             _ if !offered => return Err(Refusal::Silent),
             "PLAIN" => plain(response).ok_or(Refusal::Silent)?,
             "AMQPLAIN" => amqplain(response).ok_or(Refusal::Silent)?,
-            _ => ("guest".to_owned(), self.settings.users.get("guest").cloned().unwrap_or_default()),
+            _ => {
+                ("guest".to_owned(), self.settings.users.get("guest").cloned().unwrap_or_default())
+            }
         };
         let (user, password) = login;
         let is_known = self.settings.users.get(&user).is_some_and(|known| *known == password);
@@ -169,8 +171,7 @@ impl Core {
         connection.frame_max = frame_max;
         connection.heartbeat = Duration::from_secs(heartbeat.into());
         let limits = FrameLimits::from_frame_max(frame_max);
-        connection.limits =
-            if frame_max == 0 { limits } else { limits.with_control(frame_max) };
+        connection.limits = if frame_max == 0 { limits } else { limits.with_control(frame_max) };
         self.enter(key, Phase::Open);
         Ok(())
     }

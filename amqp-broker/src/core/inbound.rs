@@ -100,6 +100,7 @@ impl Core {
         }
         self.settle_dead();
         self.send_confirms(key);
+        self.watch_memory();
     }
 
     fn handle_frame(&mut self, key: ConnectionKey, frame: FrameRef<'_>) {
@@ -127,10 +128,7 @@ impl Core {
                 *id,
             ),
             MethodError::NotExpected { id } => (
-                Refusal::Connection(
-                    ReplyCode::COMMAND_INVALID,
-                    "unimplemented method".to_owned(),
-                ),
+                Refusal::Connection(ReplyCode::COMMAND_INVALID, "unimplemented method".to_owned()),
                 *id,
             ),
             _ => (Refusal::Silent, MethodId::new(0, 0)),
@@ -388,9 +386,7 @@ impl Core {
             ToServer::ConfirmSelect(method) => {
                 match channel.mode {
                     Mode::Tx(_) => {
-                        return Err(Refusal::precondition(
-                            "cannot switch from tx to confirm mode",
-                        ));
+                        return Err(Refusal::precondition("cannot switch from tx to confirm mode"));
                     }
                     Mode::Normal => channel.mode = Mode::Confirm(Confirms::default()),
                     Mode::Confirm(_) => {}
@@ -403,9 +399,7 @@ impl Core {
             ToServer::TxSelect(_) => {
                 match channel.mode {
                     Mode::Confirm(_) => {
-                        return Err(Refusal::precondition(
-                            "cannot switch from confirm to tx mode",
-                        ));
+                        return Err(Refusal::precondition("cannot switch from confirm to tx mode"));
                     }
                     Mode::Normal => channel.mode = Mode::Tx(Vec::new()),
                     Mode::Tx(_) => {}

@@ -8,6 +8,7 @@ use amqp091::protocol::{ReplyCode, basic};
 use amqp091::types::{Encode, FieldTable, ShortStr, Value, Writer};
 use bytes::{Bytes, BytesMut};
 
+use super::memory::Share;
 use super::publish::other_user;
 use super::refusal::{Done, Refusal, shown};
 
@@ -23,6 +24,9 @@ pub(crate) struct Message {
     pub(crate) persistent: bool,
     pub(crate) priority: u8,
     pub(crate) expiration: Option<Duration>,
+    /// What it counts with in what the broker holds.
+    #[expect(dead_code, reason = "held for what its end does")]
+    pub(crate) share: Share,
 }
 
 /// A message's place in one queue.
@@ -89,17 +93,16 @@ impl Facts {
             return Ok(Self::default());
         }
         let properties: basic::Properties = raw.decode().map_err(|_| {
-            Refusal::Connection(
-                ReplyCode::SYNTAX_ERROR,
-                "cannot decode properties".to_owned(),
-            )
+            Refusal::Connection(ReplyCode::SYNTAX_ERROR, "cannot decode properties".to_owned())
         })?;
         let mut facts = Self {
             persistent: properties.delivery_mode == Some(2),
             priority: properties.priority.unwrap_or(0),
             ..Self::default()
         };
-        if let Some(claimed) = properties.user_id.as_ref().filter(|id| id.as_ref() != user.as_bytes()) {
+        if let Some(claimed) =
+            properties.user_id.as_ref().filter(|id| id.as_ref() != user.as_bytes())
+        {
             return Err(other_user(claimed, user));
         }
         if let Some(expiration) = &properties.expiration {
@@ -110,7 +113,9 @@ impl Facts {
                 collect_copies(headers, name, &mut facts.copies)?;
             }
         }
-        if flags & REPLY_TO != 0 && properties.reply_to.as_ref().is_some_and(|to| *to == REPLY_TO_NAME) {
+        if flags & REPLY_TO != 0
+            && properties.reply_to.as_ref().is_some_and(|to| *to == REPLY_TO_NAME)
+        {
             let mut properties = properties.clone();
             properties.reply_to = Some(reply_to()?);
             facts.changed = encoded(&properties);
@@ -131,9 +136,8 @@ impl Facts {
 fn expiration_of(expiration: &ShortStr) -> Done<Duration> {
     let text = shown(expiration.as_ref());
     let digits = text.strip_prefix('-').unwrap_or(&text);
-    let invalid = |why: String| {
-        Err(Refusal::precondition(format!("invalid expiration '{text}': {why}")))
-    };
+    let invalid =
+        |why: String| Err(Refusal::precondition(format!("invalid expiration '{text}': {why}")));
     if digits.is_empty() || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
         return invalid("no_integer".to_owned());
     }

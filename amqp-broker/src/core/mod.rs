@@ -18,6 +18,8 @@ mod deliver;
 mod exchange;
 mod handshake;
 mod inbound;
+mod inspect;
+mod memory;
 mod message;
 mod output;
 mod publish;
@@ -45,10 +47,12 @@ use self::connection::{Connection, Phase};
 use self::consumer::Consumer;
 use self::dead_letter::Dead;
 use self::exchange::{Exchange, QueueKey};
+use self::memory::Meter;
 use self::queue::Queue;
 use self::slab::Slab;
 use self::timers::{Timer, Timers};
 use self::vhost::{Vhost, VhostKey};
+use crate::inspect::Counts;
 use crate::settings::Settings;
 
 /// Octets that may wait to be written to a client before its consumers get no more, and before it isn't
@@ -81,7 +85,12 @@ pub(crate) struct Core {
     routed: Vec<QueueKey>,
     /// Tells one routing from another.
     routing: u64,
-    connections_made: u64,
+    counts: Counts,
+    /// Octets of all messages.
+    meter: Meter,
+    short_of_memory: bool,
+    /// Why publishers are blocked, whatever is held.
+    alarm: Option<ShortStr>,
     names_made: u64,
     /// Connections whose tasks are to be woken.
     stirred: Vec<ConnectionKey>,
@@ -113,7 +122,10 @@ impl Core {
             dead: VecDeque::new(),
             routed: Vec::new(),
             routing: 0,
-            connections_made: 0,
+            counts: Counts::default(),
+            meter: Meter::default(),
+            short_of_memory: false,
+            alarm: None,
             names_made: 0,
             stirred: Vec::new(),
             arena: BytesMut::new(),
@@ -129,8 +141,9 @@ impl Core {
     /// A client has connected.
     pub(crate) fn connect(&mut self, peer: String, now: Duration) -> ConnectionKey {
         self.now = self.now.max(now);
-        self.connections_made += 1;
-        let key = self.connections.insert(Connection::new(self.connections_made, peer, self.now));
+        self.counts.connections += 1;
+        let connection = Connection::new(self.counts.connections, peer, self.now);
+        let key = self.connections.insert(connection);
         self.set_timer(key, Some((self.now + PATIENCE, Timer::Deadline(key))));
         key
     }
@@ -246,7 +259,8 @@ impl Core {
         let mut name = prefix.as_bytes().to_vec();
         // A number that never comes again, spread so that names don't look alike.
         let seed = self.settings.seed ^ self.epoch.as_nanos() as u64;
-        let mut rest = (u128::from(mixed(seed ^ self.names_made)) << 64) | u128::from(self.names_made);
+        let mut rest =
+            (u128::from(mixed(seed ^ self.names_made)) << 64) | u128::from(self.names_made);
         for _ in 0..22 {
             name.push(ALPHABET[(rest % 64) as usize]);
             rest /= 64;

@@ -21,6 +21,9 @@ use super::vhost::VhostKey;
 /// So many single confirms in a row are sent as one `multiple`.
 const CONFIRMS_IN_ONE: usize = 4;
 
+/// Octets that a message counts with beside its body.
+pub(super) const MESSAGE_COST: usize = 256;
+
 /// Where a message goes in.
 pub(crate) enum Entrance {
     /// The default exchange: to the queue of that name.
@@ -76,6 +79,7 @@ impl Core {
         method: basic::Publish,
         content: Content,
     ) -> Done {
+        self.block_publisher(key);
         let (vhost, entrance, facts) = self.check_publish(key, channel_key, &method, &content)?;
         let basic::Publish { exchange, routing_key, mandatory, .. } = method;
         let Facts { copies, headers, persistent, priority, expiration, changed } = facts;
@@ -84,12 +88,14 @@ impl Core {
             routing_key,
             copies,
             properties: changed.unwrap_or(content.properties),
-            body: content.body,
             persistent,
             priority,
             expiration,
+            share: self.meter.take(content.body.len() + MESSAGE_COST),
+            body: content.body,
         };
         self.route(vhost, entrance, &message, headers.as_ref());
+        self.counts.published += 1;
         let mut reached = !self.routed.is_empty();
         let mut taken = true;
         if reached {
@@ -109,6 +115,7 @@ impl Core {
         } else if mandatory {
             self.give_back(key, channel_key, &message);
         }
+        self.counts.routed += u64::from(reached);
         self.promise(key, channel_key, taken);
         Ok(())
     }
@@ -219,6 +226,7 @@ impl Core {
         let size = message.body.len() as u64;
         encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
         connection.out.body(number, &message.body, frame_max);
+        self.counts.returned += 1;
         self.stir(key);
     }
 
@@ -252,6 +260,7 @@ impl Core {
                 confirms.due.clear();
                 continue;
             }
+            self.counts.confirmed += confirms.due.len() as u64;
             let frames = connection.out.frames();
             let mut due = confirms.due.as_slice();
             while let Some(&(_, is_taken)) = due.first() {

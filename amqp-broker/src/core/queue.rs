@@ -26,7 +26,6 @@ pub(crate) struct Queue {
     ready: Vec<VecDeque<Entry>>,
     ready_len: usize,
     ready_octets: usize,
-    /// Octets of all messages, those under way included.
     next_position: u64,
     /// Messages that consumers hold.
     pub(crate) unacked: usize,
@@ -139,6 +138,11 @@ impl Queue {
         self.ready_len += 1;
         self.ready_octets += entry.message.size();
         self.ready[priority].push_back(entry);
+    }
+
+    /// Octets of the ready messages' bodies.
+    pub(crate) fn octets(&self) -> usize {
+        self.ready_octets
     }
 
     /// Puts a message back to its old place.

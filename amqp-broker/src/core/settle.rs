@@ -73,7 +73,7 @@ impl Core {
                 hungry.push(key);
             }
             match settlement {
-                Settlement::Ack => {}
+                Settlement::Ack => self.counts.acked += 1,
                 Settlement::Drop => self.bury(key, entry, Reason::Rejected),
                 Settlement::Requeue => {
                     let mut entry = entry;

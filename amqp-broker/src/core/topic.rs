@@ -93,7 +93,9 @@ impl Topics {
         if let Some(index) = destinations.iter().position(|&found| found == destination) {
             destinations.remove(index);
         }
-        while at != ROOT && self.nodes[at].destinations.is_empty() && self.nodes[at].words.is_empty()
+        while at != ROOT
+            && self.nodes[at].destinations.is_empty()
+            && self.nodes[at].words.is_empty()
         {
             let Node { parent, word, .. } = std::mem::take(&mut self.nodes[at]);
             self.nodes[parent].words.remove(&word);
@@ -113,7 +115,8 @@ impl Topics {
             self.step += 1;
             for &at in &now {
                 let node = &self.nodes[at];
-                let (same, star) = (node.words.get(word).copied(), node.words.get(&b"*"[..]).copied());
+                let (same, star) =
+                    (node.words.get(word).copied(), node.words.get(&b"*"[..]).copied());
                 let is_hash = node.is_hash;
                 // A word that is "*" or "#" itself is only ever a pattern's.
                 for reached in same.into_iter().chain(star).chain(is_hash.then_some(at)) {
@@ -150,9 +153,7 @@ mod tests {
     fn is_match(pattern: &[&[u8]], key: &[&[u8]]) -> bool {
         match (pattern, key) {
             ([], []) => true,
-            ([b"#", rest @ ..], _) => {
-                (0..=key.len()).any(|taken| is_match(rest, &key[taken..]))
-            }
+            ([b"#", rest @ ..], _) => (0..=key.len()).any(|taken| is_match(rest, &key[taken..])),
             ([first, rest @ ..], [word, key @ ..]) => {
                 (*first == b"*" || first == word) && is_match(rest, key)
             }
@@ -174,7 +175,8 @@ mod tests {
         patterns.retain(|words| words[..] != [&b""[..]]);
         let mut topics = Topics::default();
         let numbers = 0..patterns.len() as u32;
-        let keys: Vec<_> = numbers.map(|index| Destination::Queue(Key::of_nothing(index))).collect();
+        let keys: Vec<_> =
+            numbers.map(|index| Destination::Queue(Key::of_nothing(index))).collect();
         for (pattern, &destination) in patterns.iter().zip(&keys) {
             topics.insert(&pattern.join(&b'.'), destination);
         }
