@@ -3,9 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::Broker;
+use crate::event::BrokerEvent;
 use crate::profile::Profile;
 use crate::settings::Settings;
 
@@ -102,6 +104,12 @@ impl BrokerBuilder {
     /// RabbitMQ does when it is short of memory. Default: 1 GiB.
     pub const fn memory_limit(mut self, octets: usize) -> Self {
         self.settings.memory_limit = octets;
+        self
+    }
+
+    /// Has every event told to `listener`, on whichever thread it happens: it should be quick.
+    pub fn on_event(mut self, listener: impl Fn(&BrokerEvent) + Send + Sync + 'static) -> Self {
+        self.settings.on_event = Some(Arc::new(listener));
         self
     }
 

@@ -16,6 +16,7 @@ mod broker;
 mod builder;
 mod core;
 mod driver;
+mod event;
 mod inspect;
 mod profile;
 mod settings;
@@ -23,6 +24,7 @@ mod shared;
 
 pub use crate::broker::Broker;
 pub use crate::builder::BrokerBuilder;
+pub use crate::event::BrokerEvent;
 pub use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };

@@ -3,7 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use std::sync::Arc;
+
+use crate::event::BrokerEvent;
 use crate::profile::Profile;
+
+/// Whom the broker tells what happens.
+pub(crate) type Listener = Arc<dyn Fn(&BrokerEvent) + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -18,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) max_body: u64,
     pub(crate) memory_limit: usize,
     pub(crate) seed: u64,
+    pub(crate) on_event: Option<Listener>,
 }
 
 impl Default for Settings {
@@ -35,6 +42,7 @@ impl Default for Settings {
             max_body: 128 * 1024 * 1024,
             memory_limit: 1024 * 1024 * 1024,
             seed: 0,
+            on_event: None,
         }
     }
 }

@@ -81,13 +81,16 @@ impl Shared {
             state.alarm = Some(next);
             self.sooner.notify_one();
         }
-        if !state.core.has_wakes() {
-            return;
-        }
+        let told = state.core.take_events();
         let mut wakes = Vec::new();
-        state.core.take_wakes(&mut wakes);
+        if state.core.has_wakes() {
+            state.core.take_wakes(&mut wakes);
+        }
         drop(state);
         wakes.into_iter().for_each(Waker::wake);
+        if let Some((listener, events)) = told {
+            events.iter().for_each(|event| listener(event));
+        }
     }
 
     /// A panic elsewhere can't leave the core half-changed in a way that matters more than going on.

@@ -9,6 +9,7 @@ use super::consumer::ConsumerKey;
 use super::refusal::{Refusal, reply_text};
 use super::timers::Timer;
 use super::{Core, PATIENCE};
+use crate::event::BrokerEvent;
 
 impl Core {
     /// A method isn't carried out: closes what has to be closed over it.
@@ -99,6 +100,7 @@ impl Core {
     /// Nobody moves this connection's octets any more.
     pub(crate) fn forget(&mut self, key: ConnectionKey) {
         self.drop_connection(key);
+        self.tell(key, BrokerEvent::Closed);
         self.set_timer(key, None);
         self.connections.remove(key);
     }

@@ -11,6 +11,7 @@ use bytes::{Buf, BytesMut};
 use super::Core;
 use super::connection::{Capabilities, ConnectionKey, Phase};
 use super::refusal::{Done, Refusal};
+use crate::event::BrokerEvent;
 use crate::profile::Profile;
 
 /// The least frame-max that the specification allows, octets.
@@ -189,6 +190,7 @@ impl Core {
         connection.phase = Phase::Running;
         self.send(key, 0, &connection::OpenOk {});
         self.start_heartbeat(key);
+        self.tell(key, BrokerEvent::Opened);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use amqp091::types::ShortStr;
 
 use super::Core;
+use super::connection::ConnectionKey;
 use super::exchange::Destination;
 use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
@@ -87,7 +88,15 @@ impl Core {
     }
 
     pub(crate) fn connection_infos(&self) -> Vec<ConnectionInfo> {
-        let infos = self.connections.iter().map(|(_, connection)| ConnectionInfo {
+        let infos = self.connections.iter().filter_map(|(key, _)| self.connection_info(key));
+        let mut infos: Vec<_> = infos.collect();
+        infos.sort_by_key(|info| info.number);
+        infos
+    }
+
+    pub(super) fn connection_info(&self, key: ConnectionKey) -> Option<ConnectionInfo> {
+        let connection = self.connections.get(key)?;
+        Some(ConnectionInfo {
             number: connection.number,
             peer: connection.peer.clone(),
             name: connection.name.clone(),
@@ -98,10 +107,7 @@ impl Core {
                 .unwrap_or_default(),
             channels: connection.channels.len(),
             blocked: connection.blocked,
-        });
-        let mut infos: Vec<_> = infos.collect();
-        infos.sort_by_key(|info| info.number);
-        infos
+        })
     }
 
     pub(crate) fn consumer_infos(&self) -> Vec<ConsumerInfo> {

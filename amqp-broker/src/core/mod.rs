@@ -52,8 +52,9 @@ use self::queue::Queue;
 use self::slab::Slab;
 use self::timers::{Timer, Timers};
 use self::vhost::{Vhost, VhostKey};
-use crate::inspect::Counts;
-use crate::settings::Settings;
+use crate::event::BrokerEvent;
+use crate::inspect::{ConnectionInfo, Counts};
+use crate::settings::{Listener, Settings};
 
 /// Octets that may wait to be written to a client before its consumers get no more, and before it isn't
 /// read any more: whoever doesn't read is not worth memory.
@@ -86,6 +87,8 @@ pub(crate) struct Core {
     /// Tells one routing from another.
     routing: u64,
     counts: Counts,
+    /// What is to be told, where somebody wants to know.
+    events: Vec<BrokerEvent>,
     /// Octets of all messages.
     meter: Meter,
     short_of_memory: bool,
@@ -123,6 +126,7 @@ impl Core {
             routed: Vec::new(),
             routing: 0,
             counts: Counts::default(),
+            events: Vec::new(),
             meter: Meter::default(),
             short_of_memory: false,
             alarm: None,
@@ -225,6 +229,23 @@ impl Core {
             if let Some(connection) = self.connections.get_mut(key) {
                 wakes.extend(connection.driver.take());
             }
+        }
+    }
+
+    /// What is to be told, and to whom.
+    pub(crate) fn take_events(&mut self) -> Option<(Listener, Vec<BrokerEvent>)> {
+        if self.events.is_empty() {
+            return None;
+        }
+        let listener = self.settings.on_event.clone()?;
+        Some((listener, std::mem::take(&mut self.events)))
+    }
+
+    fn tell(&mut self, key: ConnectionKey, event: impl FnOnce(ConnectionInfo) -> BrokerEvent) {
+        if self.settings.on_event.is_some()
+            && let Some(info) = self.connection_info(key)
+        {
+            self.events.push(event(info));
         }
     }
 

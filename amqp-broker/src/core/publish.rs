@@ -34,7 +34,7 @@ pub(crate) enum Entrance {
 impl Core {
     /// Looks at a message that is about to be published: whether it may be, and what matters of it.
     pub(super) fn check_publish(
-        &mut self,
+        &self,
         key: ConnectionKey,
         channel_key: ChannelKey,
         method: &basic::Publish,
