@@ -13,7 +13,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::builder::BrokerBuilder;
+use crate::core::faults::Trigger;
 use crate::driver::Driver;
+use crate::fault::Fault;
 use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
@@ -99,6 +101,47 @@ impl Broker {
     /// Lets publishers go on.
     pub fn unblock(&self) {
         self.shared.with(|core, _| core.set_alarm(None));
+    }
+
+    /// A fault to come with methods of this name (`queue.declare`), from whichever side.
+    ///
+    /// # Panics
+    ///
+    /// If there is no method of this name, when it is said what is to happen.
+    pub fn on(&self, method: &str) -> Fault<'_> {
+        Fault::on(&self.shared, method)
+    }
+
+    /// A fault to come with any method.
+    pub fn on_any_method(&self) -> Fault<'_> {
+        Fault::new(&self.shared, Trigger::AnyMethod)
+    }
+
+    /// A fault to come with any frame that the broker sends, the pieces of a content and heartbeats
+    /// counted one by one.
+    pub fn on_frame(&self) -> Fault<'_> {
+        Fault::new(&self.shared, Trigger::Frame)
+    }
+
+    /// A fault to come when a client connects, before anything is said. The port stays open: a client
+    /// that is refused sees its connection end at once.
+    pub fn on_connect(&self) -> Fault<'_> {
+        Fault::new(&self.shared, Trigger::Connect)
+    }
+
+    /// A fault that comes at once, on each connection that is there.
+    pub fn at_once(&self) -> Fault<'_> {
+        Fault::new(&self.shared, Trigger::Now)
+    }
+
+    /// Restarts: all connections are closed without a word; durable exchanges and queues stay, with the
+    /// bindings between them and, of their messages, the persistent ones (all, in quorum queues). The port
+    /// stays open throughout.
+    pub fn restart(&self) {
+        self.shared.with(|core, now| {
+            core.now = core.now.max(now);
+            core.restart();
+        });
     }
 
     /// All queues, by virtual host and name.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 
 use crate::core::{ConnectionKey, Output};
 use crate::shared::Shared;
+use crate::transport::Transport;
 
 /// The read buffer begins small, so that an idle connection costs little…
 const READ_MIN: usize = 4 * 1024;
@@ -34,7 +35,7 @@ pub(crate) struct Driver<S> {
     unflushed: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+impl<S: Transport> Driver<S> {
     pub(crate) fn new(shared: Arc<Shared>, key: ConnectionKey, socket: S) -> Self {
         Self {
             shared,
@@ -53,6 +54,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let key = self.key;
         if !self.shared.with(|core, _| core.wants_read(key)) {
             return Poll::Pending;
+        }
+        if !self.input.is_empty() && self.shared.with(|core, _| core.is_resumed(key)) {
+            let input = &mut self.input;
+            self.shared.with(|core, now| core.handle_input(key, input, now));
+            return Poll::Ready(true);
         }
         let room = self.input.capacity() - self.input.len();
         if room < self.read_size / 2 {
@@ -126,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+impl<S: Transport> Future for Driver<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -146,7 +152,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
                 Poll::Pending => true,
             };
             if this.shared.with(|core, _| core.is_closed(key, !writing)) {
-                let _ = Pin::new(&mut this.socket).poll_shutdown(cx);
+                if this.shared.with(|core, _| core.is_reset(key)) {
+                    this.socket.reset();
+                } else {
+                    let _ = Pin::new(&mut this.socket).poll_shutdown(cx);
+                }
                 return Poll::Ready(());
             }
             match this.poll_read(cx) {

@@ -17,14 +17,17 @@ mod builder;
 mod core;
 mod driver;
 mod event;
+mod fault;
 mod inspect;
 mod profile;
 mod settings;
 mod shared;
+mod transport;
 
 pub use crate::broker::Broker;
 pub use crate::builder::BrokerBuilder;
 pub use crate::event::BrokerEvent;
+pub use crate::fault::{Fault, Rule};
 pub use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };

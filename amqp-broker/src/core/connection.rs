@@ -8,6 +8,7 @@ use amqp091::frame::FrameLimits;
 
 use super::channel::ChannelKey;
 use super::exchange::QueueKey;
+use super::lane::Lane;
 use super::output::Output;
 use super::slab::Key;
 use super::timers::Timer;
@@ -47,6 +48,8 @@ pub(crate) struct Connection {
     pub(crate) confirming: Vec<ChannelKey>,
     /// Its deadline or next heartbeat.
     pub(crate) timer: Option<(Duration, Timer)>,
+    /// What rules do to it.
+    pub(crate) lane: Option<Box<Lane>>,
     /// The task that moves its octets, while it sleeps.
     pub(crate) driver: Option<Waker>,
     /// Whether it is on the list of those to be woken.
@@ -104,6 +107,7 @@ impl Connection {
             stalled: Vec::new(),
             confirming: Vec::new(),
             timer: None,
+            lane: None,
             driver: None,
             stirred: false,
         }

@@ -170,7 +170,7 @@ impl Core {
     }
 
     /// Deletes an exchange with its bindings, and those that go with their last binding.
-    fn delete_exchange(&mut self, vhost: VhostKey, key: ExchangeKey) {
+    pub(super) fn delete_exchange(&mut self, vhost: VhostKey, key: ExchangeKey) {
         let mut going = vec![key];
         while let Some(key) = going.pop() {
             let Some(exchange) = self.exchanges.remove(key) else { continue };

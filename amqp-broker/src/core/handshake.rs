@@ -159,7 +159,10 @@ impl Core {
 
     fn tune(&mut self, key: ConnectionKey, tune_ok: &connection::TuneOk) -> Done {
         let connection::TuneOk { channel_max, frame_max, heartbeat } = *tune_ok;
-        let (channels, frames) = (self.settings.channel_max, self.settings.frame_max);
+        let (channels, frames) = match self.offered(key) {
+            Some(offered) => (offered.channel_max, offered.frame_max),
+            None => (self.settings.channel_max, self.settings.frame_max),
+        };
         let is_above = |asked: u32, offered: u32| offered != 0 && (asked == 0 || asked > offered);
         if frame_max != 0 && frame_max < FRAME_MIN
             || is_above(frame_max, frames)

@@ -1,6 +1,6 @@
 //! What comes from a client: octets to frames, frames to what they ask for.
 
-use amqp091::content::{ContentError, ContentHeader, RawProperties};
+use amqp091::content::{Content, ContentError, ContentHeader, RawProperties};
 use amqp091::frame::{self, FrameError, FrameKind, FrameRef, Parsed};
 use amqp091::protocol::{ReplyCode, ToServer, basic, channel, confirm, connection, queue, tx};
 use amqp091::types::{Decode, Method, MethodError, MethodId};
@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Core;
 use super::channel::{Channel, ChannelKey, Confirms, Mode, Pending};
 use super::connection::{ConnectionKey, Phase};
+use super::faults::Onward;
 use super::refusal::{Done, Refusal};
 
 /// Body frames up to this many octets are copied out of the read buffer, so that a small message that is
@@ -83,8 +84,20 @@ impl Core {
                     self.handle_body(key, channel, body);
                 }
                 Ok(Parsed::Frame { frame, consumed }) => {
+                    let onward = if self.faults.are_set() && frame.kind == FrameKind::Method {
+                        self.meddle_with_input(key, frame)
+                    } else {
+                        Onward::Pass
+                    };
+                    match onward {
+                        Onward::Pass => self.handle_frame(key, frame),
+                        Onward::Done => {}
+                        Onward::Wait => {
+                            input.advance(at);
+                            break;
+                        }
+                    }
                     at += consumed;
-                    self.handle_frame(key, frame);
                 }
                 Ok(Parsed::Incomplete { .. }) => {
                     input.advance(at);
@@ -103,7 +116,7 @@ impl Core {
         self.watch_memory();
     }
 
-    fn handle_frame(&mut self, key: ConnectionKey, frame: FrameRef<'_>) {
+    pub(super) fn handle_frame(&mut self, key: ConnectionKey, frame: FrameRef<'_>) {
         let FrameRef { kind, channel, payload } = frame;
         match kind {
             FrameKind::Method if channel == 0 => self.handle_connection(key, payload),
@@ -487,7 +500,7 @@ impl Core {
         key: ConnectionKey,
         number: u16,
         channel_key: ChannelKey,
-        whole: Result<Option<amqp091::content::Content>, ContentError>,
+        whole: Result<Option<Content>, ContentError>,
     ) {
         let Some(channel) = self.channels.get_mut(channel_key) else { return };
         let content = match whole {
@@ -503,6 +516,26 @@ impl Core {
         };
         channel.has_header = false;
         let Some(method) = channel.publish.take() else { return };
+        let (method, content) = if self.faults.are_set() {
+            let left = self.meddle_with_publish(key, number, channel_key, method, content);
+            let Some(left) = left else { return };
+            left
+        } else {
+            (method, content)
+        };
+        self.take_publish(key, number, channel_key, method, content);
+    }
+
+    /// A publish with its content.
+    pub(super) fn take_publish(
+        &mut self,
+        key: ConnectionKey,
+        number: u16,
+        channel_key: ChannelKey,
+        method: basic::Publish,
+        content: Content,
+    ) {
+        let Some(channel) = self.channels.get_mut(channel_key) else { return };
         let done = match &mut channel.mode {
             Mode::Tx(_) => self.check_publish(key, channel_key, &method, &content).map(|_| {
                 if let Some(Channel { mode: Mode::Tx(pending), .. }) =

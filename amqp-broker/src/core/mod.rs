@@ -16,15 +16,18 @@ mod dead_letter;
 mod declare;
 mod deliver;
 mod exchange;
+pub(crate) mod faults;
 mod handshake;
 mod inbound;
 mod inspect;
+mod lane;
 mod memory;
 mod message;
 mod output;
 mod publish;
 mod queue;
 mod refusal;
+mod restart;
 mod settle;
 mod slab;
 mod timers;
@@ -47,6 +50,7 @@ use self::connection::{Connection, Phase};
 use self::consumer::Consumer;
 use self::dead_letter::Dead;
 use self::exchange::{Exchange, QueueKey};
+use self::faults::Faults;
 use self::memory::Meter;
 use self::queue::Queue;
 use self::slab::Slab;
@@ -80,6 +84,8 @@ pub(crate) struct Core {
     /// Channels that replies come straight to, by their address.
     replies: HashMap<ShortStr, ChannelKey>,
     timers: Timers,
+    /// What is to go wrong.
+    faults: Faults,
     /// Messages that died and have yet to go where the dead go.
     dead: VecDeque<Dead>,
     /// Where the message at hand goes.
@@ -122,6 +128,7 @@ impl Core {
             consumers: Slab::default(),
             replies: HashMap::new(),
             timers: Timers::default(),
+            faults: Faults::default(),
             dead: VecDeque::new(),
             routed: Vec::new(),
             routing: 0,
@@ -149,6 +156,9 @@ impl Core {
         let connection = Connection::new(self.counts.connections, peer, self.now);
         let key = self.connections.insert(connection);
         self.set_timer(key, Some((self.now + PATIENCE, Timer::Deadline(key))));
+        if self.faults.are_set() {
+            self.meddle_with_connect(key);
+        }
         key
     }
 
@@ -160,18 +170,29 @@ impl Core {
     /// Whether the client is to be read.
     pub(crate) fn wants_read(&self, key: ConnectionKey) -> bool {
         self.connections.get(key).is_some_and(|connection| {
-            !connection.blocked && connection.out.len() < OUTPUT_LIMIT * 2
+            !connection.blocked
+                && connection.out.len() < OUTPUT_LIMIT * 2
+                && !connection.is_kept_waiting()
         })
     }
 
     /// Moves what is to be written to `output`, which must be empty.
     pub(crate) fn take_output(&mut self, key: ConnectionKey, output: &mut Output) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        if self.faults.are_set() || connection.lane.is_some() {
+            return self.take_through_rules(key, output);
+        }
         if connection.out.is_empty() {
             return;
         }
         connection.last_write = self.now;
         std::mem::swap(&mut connection.out, output);
+        self.serve_stalled(key);
+    }
+
+    /// Serves the queues that waited for this client to read.
+    fn serve_stalled(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
         for queue in std::mem::take(&mut connection.stalled) {
             if let Some(queue) = self.queues.get_mut(queue) {
                 queue.may_serve = true;
@@ -186,7 +207,9 @@ impl Core {
         match self.connections.get(key) {
             Some(connection) => match connection.phase {
                 Phase::Closed => true,
-                Phase::Flushing => all_written && connection.out.is_empty(),
+                Phase::Flushing => {
+                    all_written && !connection.has_output() && !connection.is_delayed()
+                }
                 _ => false,
             },
             None => true,
@@ -196,7 +219,7 @@ impl Core {
     /// Notes who is to be woken when there is something to do for this client; `false` if there is now.
     pub(crate) fn park(&mut self, key: ConnectionKey, waker: &Waker, writing: bool) -> bool {
         let Some(connection) = self.connections.get_mut(key) else { return false };
-        if connection.stirred || (!writing && !connection.out.is_empty()) {
+        if connection.stirred || (!writing && connection.has_output()) {
             return false;
         }
         match &mut connection.driver {

@@ -114,6 +114,27 @@ impl Output {
         }
     }
 
+    /// Moves all that waits into one piece, which costs a copy.
+    pub(crate) fn flatten(&mut self) {
+        if self.written == 0 && self.pieces.is_empty() {
+            return;
+        }
+        let mut whole = BytesMut::with_capacity(self.len());
+        let mut from = self.written;
+        for (before, piece) in self.pieces.drain(..) {
+            whole.extend_from_slice(&self.frames[from..before]);
+            whole.extend_from_slice(&piece);
+            from = before;
+        }
+        whole.extend_from_slice(&self.frames[from..]);
+        *self = Self { frames: whole, ..Self::default() };
+    }
+
+    /// Drops what waits behind the first `len` octets; only of one piece that nothing is written of.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.frames.truncate(len);
+    }
+
     /// Drops everything that waits.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

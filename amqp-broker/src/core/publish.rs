@@ -208,6 +208,29 @@ impl Core {
         true
     }
 
+    /// Returns a message to its publisher as if it had reached no queue.
+    pub(super) fn return_unrouted(
+        &mut self,
+        key: ConnectionKey,
+        channel_key: ChannelKey,
+        method: basic::Publish,
+        content: Content,
+    ) {
+        let message = Message {
+            exchange: method.exchange,
+            routing_key: method.routing_key,
+            copies: Vec::new(),
+            properties: content.properties,
+            persistent: false,
+            priority: 0,
+            expiration: None,
+            share: self.meter.take(content.body.len() + MESSAGE_COST),
+            body: content.body,
+        };
+        self.counts.published += 1;
+        self.give_back(key, channel_key, &message);
+    }
+
     /// Returns a message that reached no queue to its publisher.
     fn give_back(&mut self, key: ConnectionKey, channel_key: ChannelKey, message: &Message) {
         let Some(channel) = self.channels.get(channel_key) else { return };
@@ -231,7 +254,7 @@ impl Core {
     }
 
     /// Notes what is to be confirmed, if the channel wants to know.
-    fn promise(&mut self, key: ConnectionKey, channel_key: ChannelKey, taken: bool) {
+    pub(super) fn promise(&mut self, key: ConnectionKey, channel_key: ChannelKey, taken: bool) {
         if let Some(Channel { mode: Mode::Confirm(confirms), .. }) =
             self.channels.get_mut(channel_key)
         {

@@ -185,6 +185,18 @@ impl Queue {
         self.ready.iter_mut().rev().flat_map(|ready| ready.drain(..)).collect()
     }
 
+    /// Drops what doesn't outlive a restart; a quorum queue keeps everything.
+    pub(crate) fn drop_transient(&mut self) {
+        if self.is_quorum() {
+            return;
+        }
+        for entry in self.purge() {
+            if entry.message.persistent {
+                self.put_back(entry);
+            }
+        }
+    }
+
     /// All messages that are ready, in the order in which they would be delivered.
     pub(crate) fn ready(&self) -> impl Iterator<Item = &Entry> {
         self.ready.iter().rev().flatten()

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Head(QueueKey),
     /// A queue that nobody uses expires.
     Expires(QueueKey),
+    /// What a rule delayed on a connection is due.
+    Lane(ConnectionKey),
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ impl Core {
                     }
                 }
                 Timer::Expires(key) => self.expire_queue(key),
+                Timer::Lane(key) => self.handle_lane(key),
             }
         }
     }
@@ -96,6 +99,7 @@ impl Core {
         // A client that isn't read can't be heard.
         if now.saturating_sub(connection.last_read) > connection.heartbeat * 2
             && !connection.blocked
+            && !connection.is_stopped()
         {
             self.drop_connection(key);
             return;
