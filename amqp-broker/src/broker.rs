@@ -1,15 +1,16 @@
 //! The broker as a program holds it: started, asked for its URL, stopped.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use amqp091::types::ShortStr;
-use tokio::io::DuplexStream;
-use tokio::net::TcpListener;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::builder::BrokerBuilder;
@@ -20,6 +21,7 @@ use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
 use crate::shared::Shared;
+use crate::transport::MemoryStream;
 
 /// Octets that fit into a connection in memory, each way.
 const DUPLEX: usize = 64 * 1024;
@@ -51,12 +53,13 @@ impl Broker {
     }
 
     pub(crate) async fn run(builder: BrokerBuilder) -> io::Result<Self> {
-        let shared = Shared::new(builder.settings);
+        let shared = Shared::new(builder.settings, builder.manual_time);
         let mut broker = Self { shared, addresses: Vec::new(), tasks: JoinSet::new() };
         for address in builder.addresses {
             let listener = TcpListener::bind(address).await?;
             broker.addresses.push(listener.local_addr()?);
-            broker.tasks.spawn(listen(Arc::clone(&broker.shared), listener));
+            let index = broker.shared.with(|core, _| core.add_listener());
+            broker.tasks.spawn(listen(Arc::clone(&broker.shared), listener, index));
         }
         broker.tasks.spawn(keep_time(Arc::clone(&broker.shared)));
         Ok(broker)
@@ -76,16 +79,57 @@ impl Broker {
     }
 
     /// A connection in memory, without a socket: the client's end.
-    pub fn connect(&mut self) -> DuplexStream {
-        let (client, server) = tokio::io::duplex(DUPLEX);
+    pub fn connect(&mut self) -> MemoryStream {
+        let (client, server) = MemoryStream::pair(DUPLEX);
         let key = self.shared.with(|core, now| core.connect("memory".to_owned(), now));
         self.tasks.spawn(Driver::new(Arc::clone(&self.shared), key, server));
         client
     }
 
-    /// Puts the broker's clock forward: what comes due on the way has happened when this returns.
+    /// Puts the broker's clock forward: what comes due on the way has happened when this returns, each at
+    /// its time and in order. What that says to clients is on its way then: see
+    /// [`settled`](Self::settled).
+    ///
+    /// Heartbeats are part of it. A client that keeps another time hasn't sent any meanwhile, so one with
+    /// a heartbeat is taken for dead after two intervals, as after a silence of that length: switch
+    /// heartbeats off, on either side, where that is not the subject.
     pub fn advance(&self, span: Duration) {
         self.shared.advance(span);
+    }
+
+    /// Returns when no frame is in flight and no consumer can be served: when everything that clients have
+    /// sent was read and carried out, everything that followed from it was written, and nothing happened
+    /// meanwhile. Then what the broker holds is the outcome, and assertions need no waiting.
+    ///
+    /// This is found out, not waited for: each connection looks at what its socket has in the operating
+    /// system. What frames there are only because a rule keeps them ([`Rule`](crate::Rule)), or that
+    /// clients who are blocked have sent, isn't in flight. A client that reads nothing while its
+    /// connection is full is waited for, and so is one that never stops sending.
+    ///
+    /// What can't be known: what a client has yet to send; what it has read and has not acted on, such as
+    /// a delivery that it is about to acknowledge; over a socket, whether it has read what was written to
+    /// it. A connection in memory ([`connect`](Self::connect)) is waited for until its client has. Clients'
+    /// tasks that are ready when this is called have a turn first, on a current-thread runtime all of them:
+    /// enough there for what was published or acknowledged just before.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = amqp091_broker::Broker::start().await?;
+    /// let connection = amqp091_client::Connection::open(&broker.url()).await?;
+    /// let channel = connection.channel().await?;
+    /// channel.queue_declare("work").await?;
+    /// for number in 0..100 {
+    ///     channel.publish_unconfirmed("", "work", number.to_string()).await?;
+    /// }
+    /// broker.settled().await;
+    /// assert_eq!(broker.queue("work").map(|queue| queue.ready), Some(100));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Cancelling it does nothing.
+    pub async fn settled(&self) {
+        self.shared.settled().await;
     }
 
     /// Blocks publishers as a memory or disk alarm does: those who publish from now on get
@@ -195,23 +239,54 @@ impl Broker {
 }
 
 /// Takes in clients, each with a task of its own, which end with this one.
-async fn listen(shared: Arc<Shared>, listener: TcpListener) {
+async fn listen(shared: Arc<Shared>, listener: TcpListener, index: usize) {
     let mut clients = JoinSet::new();
-    loop {
-        let accepted = poll_fn(|cx| {
-            // Those who are gone are let go of meanwhile.
-            while let Poll::Ready(Some(_)) = clients.poll_join_next(cx) {}
-            listener.poll_accept(cx)
-        });
-        let Ok((socket, peer)) = accepted.await else {
-            // Out of file descriptors, perhaps: the clients that are there may go on meanwhile.
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+    let mut questions = shared.questions();
+    // One may have been asked before.
+    questions.mark_changed();
+    let serve = |clients: &mut JoinSet<()>, socket: TcpStream, peer: String| {
         let _ = socket.set_nodelay(true);
-        let key = shared.with(|core, now| core.connect(peer.to_string(), now));
+        let key = shared.with(|core, now| core.connect(peer, now));
         clients.spawn(Driver::new(Arc::clone(&shared), key, socket));
+    };
+    loop {
+        let accepted = {
+            let mut asked = pin!(questions.changed());
+            poll_fn(|cx| {
+                // Those who are gone are let go of meanwhile.
+                while let Poll::Ready(Some(_)) = clients.poll_join_next(cx) {}
+                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    return Poll::Ready(Some(accepted));
+                }
+                asked.as_mut().poll(cx).map(|_| None)
+            })
+            .await
+        };
+        match accepted {
+            Some(Ok((socket, peer))) => serve(&mut clients, socket, peer.to_string()),
+            Some(Err(_)) => {
+                // Out of file descriptors, perhaps: the clients that are there may go on meanwhile.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            None => {
+                let question = *questions.borrow_and_update();
+                // Those of whom the runtime has yet to hear.
+                while let Some((socket, peer)) = accept_now(&listener) {
+                    serve(&mut clients, socket, peer);
+                }
+                shared.with(|core, _| core.report_listener(index, question));
+            }
+        }
     }
+}
+
+/// Who waits to be let in, as the operating system knows it.
+fn accept_now(listener: &TcpListener) -> Option<(TcpStream, String)> {
+    let (socket, _) = SockRef::from(listener).accept().ok()?;
+    socket.set_nonblocking(true).ok()?;
+    let socket = TcpStream::from_std(socket.into()).ok()?;
+    let peer = socket.peer_addr().map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
+    Some((socket, peer))
 }
 
 /// Does what is due when it is.

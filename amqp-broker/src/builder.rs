@@ -17,6 +17,7 @@ pub struct BrokerBuilder {
     pub(crate) settings: Settings,
     pub(crate) addresses: Vec<SocketAddr>,
     is_default_address: bool,
+    pub(crate) manual_time: bool,
 }
 
 impl Default for BrokerBuilder {
@@ -25,6 +26,7 @@ impl Default for BrokerBuilder {
             settings: Settings::default(),
             addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             is_default_address: true,
+            manual_time: false,
         }
     }
 }
@@ -110,6 +112,14 @@ impl BrokerBuilder {
     /// Has every event told to `listener`, on whichever thread it happens: it should be quick.
     pub fn on_event(mut self, listener: impl Fn(&BrokerEvent) + Send + Sync + 'static) -> Self {
         self.settings.on_event = Some(Arc::new(listener));
+        self
+    }
+
+    /// Has time go by for the broker only by [`Broker::advance`]: nothing expires, no heartbeat is due and
+    /// no delay ends otherwise. Default: the runtime's time, which can be paused
+    /// ([`tokio::time::pause`]), and put forward for the broker alone by [`Broker::advance`].
+    pub const fn manual_time(mut self) -> Self {
+        self.manual_time = true;
         self
     }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 
-use crate::core::{ConnectionKey, Output};
+use crate::core::{ConnectionKey, Output, Parked};
 use crate::shared::Shared;
 use crate::transport::Transport;
 
@@ -90,6 +90,21 @@ impl<S: Transport> Driver<S> {
             }
             Err(error) => Poll::Ready(error.kind() == io::ErrorKind::Interrupted),
         }
+    }
+
+    /// Reports that there is nothing more to do, if that is so; in any case this is woken for whatever
+    /// comes.
+    fn report(&self, cx: &Context<'_>) -> Poll<()> {
+        let key = self.key;
+        let (question, wants_read) =
+            self.shared.with(|core, _| (core.question(), core.wants_read(key)));
+        if wants_read && self.socket.has_input() {
+            // The runtime has yet to hear of it.
+            cx.waker().wake_by_ref();
+        } else if self.socket.poll_taken(cx).is_ready() {
+            self.shared.with(|core, _| core.report(key, question));
+        }
+        Poll::Pending
     }
 
     /// Writes until there is nothing left (ready: whether the socket still takes anything) or the socket
@@ -175,8 +190,10 @@ impl<S: Transport> Future for Driver<S> {
                 }
                 Poll::Pending => {}
             }
-            if this.shared.with(|core, _| core.park(key, cx.waker(), writing)) {
-                return Poll::Pending;
+            match this.shared.with(|core, _| core.park(key, cx.waker(), writing)) {
+                Parked::Yes => return Poll::Pending,
+                Parked::No => {}
+                Parked::Asked => return this.report(cx),
             }
         }
     }

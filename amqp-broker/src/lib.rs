@@ -32,3 +32,4 @@ pub use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
 pub use crate::profile::Profile;
+pub use crate::transport::MemoryStream;

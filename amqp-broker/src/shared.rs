@@ -1,14 +1,15 @@
 //! The broker's state as its tasks and handles share it, and its clock.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::core::Core;
+use crate::core::{Answer, Core, Question};
 use crate::settings::Settings;
 
 /// The core behind its lock. The lock is held for the time of one command or one batch of input, never
@@ -17,8 +18,12 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Told when something is due earlier than the timer's task knows.
     pub(crate) sooner: Notify,
-    /// When the broker was started.
-    started: Instant,
+    /// When the broker was started; none where time goes by only as it is told to.
+    started: Option<Instant>,
+    /// The number of the last question whether all is settled: for the listeners.
+    asked: watch::Sender<u64>,
+    /// Told when somebody has answered it.
+    answered: Notify,
 }
 
 struct State {
@@ -30,18 +35,29 @@ struct State {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, manual_time: bool) -> Arc<Self> {
         // A clock before 1970 is wrong; 1970 will do then.
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let core = Core::new(settings, epoch);
         let state = State { core, ahead: Duration::ZERO, alarm: None };
-        Arc::new(Self { state: Mutex::new(state), sooner: Notify::new(), started: Instant::now() })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            sooner: Notify::new(),
+            started: (!manual_time).then(Instant::now),
+            asked: watch::Sender::new(0),
+            answered: Notify::new(),
+        })
+    }
+
+    /// How long the broker has been there.
+    fn now(&self, state: &State) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| started.elapsed()) + state.ahead
     }
 
     /// Runs `command` on the core at the time that it is now, then wakes whoever is to be woken.
     pub(crate) fn with<T>(&self, command: impl FnOnce(&mut Core, Duration) -> T) -> T {
         let mut state = self.lock();
-        let now = self.started.elapsed() + state.ahead;
+        let now = self.now(&state);
         let result = command(&mut state.core, now);
         self.finish(state);
         result
@@ -50,10 +66,11 @@ impl Shared {
     /// Does what is due, and says how long the timer's task may sleep.
     pub(crate) fn tick(&self) -> Option<Instant> {
         let mut state = self.lock();
-        let now = self.started.elapsed() + state.ahead;
+        let now = self.now(&state);
         state.core.handle_timeout(now);
         state.alarm = state.core.next_deadline();
-        let wake = state.alarm.map(|at| self.started + at.saturating_sub(state.ahead));
+        let started = self.started;
+        let wake = state.alarm.and_then(|at| Some(started? + at.saturating_sub(state.ahead)));
         self.finish(state);
         wake
     }
@@ -61,7 +78,7 @@ impl Shared {
     /// Puts the clock forward, and does what comes due on the way, each at its time.
     pub(crate) fn advance(&self, span: Duration) {
         let mut state = self.lock();
-        let now = self.started.elapsed() + state.ahead;
+        let now = self.now(&state);
         let target = now + span;
         while let Some(next) = state.core.next_deadline().filter(|next| *next <= target) {
             state.core.handle_timeout(next);
@@ -72,6 +89,35 @@ impl Shared {
         state.alarm = None;
         self.sooner.notify_one();
         self.finish(state);
+    }
+
+    /// Returns when all is settled.
+    pub(crate) async fn settled(&self) {
+        loop {
+            // Whoever has something to say may say it.
+            tokio::task::yield_now().await;
+            let question = self.ask();
+            loop {
+                let mut answered = pin!(self.answered.notified());
+                answered.as_mut().enable();
+                match self.with(|core, _| core.answer(question)) {
+                    Answer::Settled => return,
+                    Answer::Changed => break,
+                    Answer::Waiting => answered.await,
+                }
+            }
+        }
+    }
+
+    fn ask(&self) -> Question {
+        let (question, number) = self.with(|core, _| (core.ask_settled(), core.question()));
+        self.asked.send_replace(number);
+        question
+    }
+
+    /// Questions whether all is settled, for a listener.
+    pub(crate) fn questions(&self) -> watch::Receiver<u64> {
+        self.asked.subscribe()
     }
 
     fn finish(&self, mut state: MutexGuard<'_, State>) {
@@ -86,7 +132,11 @@ impl Shared {
         if state.core.has_wakes() {
             state.core.take_wakes(&mut wakes);
         }
+        let has_report = state.core.take_report();
         drop(state);
+        if has_report {
+            self.answered.notify_waiters();
+        }
         wakes.into_iter().for_each(Waker::wake);
         if let Some((listener, events)) = told {
             events.iter().for_each(|event| listener(event));

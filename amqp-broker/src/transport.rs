@@ -1,20 +1,211 @@
-//! What clients are connected by.
+//! What clients are connected by: sockets, and pipes in memory.
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A client's end of a connection, as its driver needs it.
+/// A client's connection, as its driver needs it.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
     /// Has the end of this be a reset, where there is such a thing.
     fn reset(&self);
+
+    /// Whether there is anything to read, the end included, when a read has just found nothing: what the
+    /// operating system has may not have come to the runtime yet.
+    fn has_input(&self) -> bool;
+
+    /// Whether the client has read all that was written, as far as that can be known; the task is woken
+    /// when it has.
+    fn poll_taken(&self, cx: &Context<'_>) -> Poll<()>;
 }
 
 impl Transport for TcpStream {
     fn reset(&self) {
         let _ = self.set_zero_linger();
     }
+
+    fn has_input(&self) -> bool {
+        let peeked = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
+        // What went wrong is for a read to find.
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn poll_taken(&self, _: &Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 }
 
-impl Transport for DuplexStream {
+/// Octets that have gone through a pipe in memory.
+#[derive(Debug, Default)]
+struct Passed {
+    client_wrote: AtomicU64,
+    broker_read: AtomicU64,
+    broker_wrote: AtomicU64,
+    client_read: AtomicU64,
+    /// Whether the broker waits for the client to have read everything.
+    is_awaited: AtomicBool,
+    waiter: Mutex<Option<Waker>>,
+}
+
+/// A client's end of a connection in memory: see [`Broker::connect`](crate::Broker::connect).
+#[derive(Debug)]
+pub struct MemoryStream {
+    pipe: DuplexStream,
+    passed: Arc<Passed>,
+}
+
+/// The broker's end.
+#[derive(Debug)]
+pub(crate) struct BrokerEnd {
+    pipe: DuplexStream,
+    passed: Arc<Passed>,
+}
+
+impl MemoryStream {
+    /// Both ends of a pipe that holds so many octets each way.
+    pub(crate) fn pair(size: usize) -> (Self, BrokerEnd) {
+        let (client, broker) = tokio::io::duplex(size);
+        let passed = Arc::new(Passed::default());
+        let end = BrokerEnd { pipe: broker, passed: Arc::clone(&passed) };
+        (Self { pipe: client, passed }, end)
+    }
+}
+
+/// Reads, and counts what was read.
+fn poll_read(
+    pipe: &mut DuplexStream,
+    count: &AtomicU64,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let before = buffer.filled().len();
+    let done = ready!(Pin::new(pipe).poll_read(cx, buffer));
+    count.fetch_add((buffer.filled().len() - before) as u64, Ordering::SeqCst);
+    Poll::Ready(done)
+}
+
+/// Counts what was written.
+fn counted(written: Poll<io::Result<usize>>, count: &AtomicU64) -> Poll<io::Result<usize>> {
+    if let Poll::Ready(Ok(octets)) = &written {
+        count.fetch_add(*octets as u64, Ordering::SeqCst);
+    }
+    written
+}
+
+impl AsyncRead for MemoryStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let done = ready!(poll_read(&mut this.pipe, &this.passed.client_read, cx, buffer));
+        if this.passed.is_awaited.swap(false, Ordering::SeqCst) {
+            let waiter = this.passed.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+            waiter.into_iter().for_each(Waker::wake);
+        }
+        Poll::Ready(done)
+    }
+}
+
+impl AsyncRead for BrokerEnd {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        poll_read(&mut this.pipe, &this.passed.broker_read, cx, buffer)
+    }
+}
+
+impl AsyncWrite for MemoryStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.pipe).poll_write(cx, octets);
+        counted(written, &self.passed.client_wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.pipe).poll_write_vectored(cx, slices);
+        counted(written, &self.passed.client_wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.pipe.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+impl AsyncWrite for BrokerEnd {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.pipe).poll_write(cx, octets);
+        counted(written, &self.passed.broker_wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.pipe).poll_write_vectored(cx, slices);
+        counted(written, &self.passed.broker_wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.pipe.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+impl Transport for BrokerEnd {
     fn reset(&self) {}
+
+    fn has_input(&self) -> bool {
+        let Passed { client_wrote, broker_read, .. } = &*self.passed;
+        client_wrote.load(Ordering::SeqCst) != broker_read.load(Ordering::SeqCst)
+    }
+
+    fn poll_taken(&self, cx: &Context<'_>) -> Poll<()> {
+        let Passed { broker_wrote, client_read, .. } = &*self.passed;
+        let is_taken = || broker_wrote.load(Ordering::SeqCst) == client_read.load(Ordering::SeqCst);
+        if is_taken() {
+            return Poll::Ready(());
+        }
+        *self.passed.waiter.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(cx.waker().clone());
+        self.passed.is_awaited.store(true, Ordering::SeqCst);
+        if is_taken() { Poll::Ready(()) } else { Poll::Pending }
+    }
 }

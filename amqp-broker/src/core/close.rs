@@ -101,6 +101,7 @@ impl Core {
     pub(crate) fn forget(&mut self, key: ConnectionKey) {
         self.drop_connection(key);
         self.tell(key, BrokerEvent::Closed);
+        self.note_activity();
         self.set_timer(key, None);
         self.connections.remove(key);
     }

@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     pub(crate) driver: Option<Waker>,
     /// Whether it is on the list of those to be woken.
     pub(crate) stirred: bool,
+    /// The last question whether all is settled that its task has answered.
+    pub(crate) reported: u64,
 }
 
 /// What the client said it understands.
@@ -110,6 +112,7 @@ impl Connection {
             lane: None,
             driver: None,
             stirred: false,
+            reported: 0,
         }
     }
 

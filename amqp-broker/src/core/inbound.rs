@@ -57,6 +57,7 @@ impl Core {
         now: std::time::Duration,
     ) {
         self.now = self.now.max(now);
+        self.settling.activity += 1;
         let Some(connection) = self.connections.get_mut(key) else { return input.clear() };
         connection.last_read = self.now;
         connection.just_closed.clear();

@@ -29,6 +29,7 @@ mod queue;
 mod refusal;
 mod restart;
 mod settle;
+mod settled;
 mod slab;
 mod timers;
 mod topic;
@@ -44,6 +45,7 @@ use bytes::BytesMut;
 
 pub(crate) use self::connection::ConnectionKey;
 pub(crate) use self::output::Output;
+pub(crate) use self::settled::{Answer, Question};
 
 use self::channel::{Channel, ChannelKey};
 use self::connection::{Connection, Phase};
@@ -53,6 +55,7 @@ use self::exchange::{Exchange, QueueKey};
 use self::faults::Faults;
 use self::memory::Meter;
 use self::queue::Queue;
+use self::settled::Settling;
 use self::slab::Slab;
 use self::timers::{Timer, Timers};
 use self::vhost::{Vhost, VhostKey};
@@ -66,6 +69,16 @@ const OUTPUT_LIMIT: usize = 512 * 1024;
 
 /// How long a client has to log in, and to answer `connection.close`.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What comes of a task's wish to sleep.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Parked {
+    Yes,
+    /// There is something to do.
+    No,
+    /// It may sleep, but has a report to make first.
+    Asked,
+}
 
 /// One broker.
 pub(crate) struct Core {
@@ -86,6 +99,7 @@ pub(crate) struct Core {
     timers: Timers,
     /// What is to go wrong.
     faults: Faults,
+    settling: Settling,
     /// Messages that died and have yet to go where the dead go.
     dead: VecDeque<Dead>,
     /// Where the message at hand goes.
@@ -129,6 +143,7 @@ impl Core {
             replies: HashMap::new(),
             timers: Timers::default(),
             faults: Faults::default(),
+            settling: Settling::default(),
             dead: VecDeque::new(),
             routed: Vec::new(),
             routing: 0,
@@ -152,6 +167,7 @@ impl Core {
     /// A client has connected.
     pub(crate) fn connect(&mut self, peer: String, now: Duration) -> ConnectionKey {
         self.now = self.now.max(now);
+        self.note_activity();
         self.counts.connections += 1;
         let connection = Connection::new(self.counts.connections, peer, self.now);
         let key = self.connections.insert(connection);
@@ -216,17 +232,18 @@ impl Core {
         }
     }
 
-    /// Notes who is to be woken when there is something to do for this client; `false` if there is now.
-    pub(crate) fn park(&mut self, key: ConnectionKey, waker: &Waker, writing: bool) -> bool {
-        let Some(connection) = self.connections.get_mut(key) else { return false };
+    /// Notes who is to be woken when there is something to do for this client.
+    pub(crate) fn park(&mut self, key: ConnectionKey, waker: &Waker, writing: bool) -> Parked {
+        let Some(connection) = self.connections.get_mut(key) else { return Parked::No };
         if connection.stirred || (!writing && connection.has_output()) {
-            return false;
+            return Parked::No;
         }
         match &mut connection.driver {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        true
+        let reported = connection.reported;
+        if !writing && self.owes_report(reported) { Parked::Asked } else { Parked::Yes }
     }
 
     /// Forgets that there was something to do: its task is looking now.
@@ -243,6 +260,7 @@ impl Core {
         {
             connection.stirred = true;
             self.stirred.push(key);
+            self.settling.activity += 1;
         }
     }
 
