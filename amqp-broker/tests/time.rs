@@ -41,10 +41,7 @@ fn greeting(heartbeat: u16) -> BytesMut {
     encode::method(&mut out, 0, &start).unwrap();
     let tune = connection::TuneOk { channel_max: 10, frame_max: 131_072, heartbeat };
     encode::method(&mut out, 0, &tune).unwrap();
-    let open = connection::Open {
-        virtual_host: ShortStr::from_static("/"),
-        ..connection::Open::default()
-    };
+    let open = connection::Open { virtual_host: ShortStr::from_static("/") };
     encode::method(&mut out, 0, &open).unwrap();
     encode::method(&mut out, 1, &channel::Open {}).unwrap();
     out
