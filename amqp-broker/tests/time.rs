@@ -200,6 +200,9 @@ async fn what_comes_due_on_the_way_comes_in_order() {
     assert_eq!(places, [0, 0, 1]);
     let third = broker.messages("third").unwrap();
     assert_eq!(third[0].expires_in, Some(Duration::from_secs(8)));
+    // Where it began it doesn't come back to: nobody rejected it on the way.
+    broker.advance(Duration::from_secs(8));
+    assert_eq!(broker.queues().iter().map(|queue| queue.ready).sum::<usize>(), 0);
 }
 
 async fn read_some(client: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {

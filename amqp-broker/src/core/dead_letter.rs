@@ -88,10 +88,7 @@ impl Core {
             expiration: properties.expiration.take(),
             profile: self.settings.profile,
         };
-        if !death.note(&mut headers) {
-            // Round and round, with nobody who wants it so.
-            return;
-        }
+        death.note(&mut headers);
         let copies = match &new_key {
             Some(_) => {
                 headers.remove("CC");
@@ -115,11 +112,30 @@ impl Core {
         self.route(vhost, entrance, &message, Some(&headers));
         let message = Arc::new(message);
         let routed = std::mem::take(&mut self.routed);
+        let deaths = match headers.get("x-death") {
+            Some(Value::Array(deaths)) => deaths.as_slice(),
+            _ => &[],
+        };
         for &queue in &routed {
-            self.enqueue(queue, &message);
+            // Round and round, with nobody who wants it so.
+            let comes_back = *reason != Reason::Rejected
+                && self.queues.get(queue).is_some_and(|queue| is_circle(&queue.name, deaths));
+            if !comes_back {
+                self.enqueue(queue, &message);
+            }
         }
         self.routed = routed;
     }
+}
+
+/// Whether a message with these deaths, the last one first, died in this queue before, and nowhere since
+/// by being rejected.
+fn is_circle(queue: &ShortStr, deaths: &[Value]) -> bool {
+    let is = |death: &Value, key: &str, wanted: &[u8]| {
+        death.as_table().and_then(|death| death.get(key)).and_then(Value::as_bytes) == Some(wanted)
+    };
+    let before = deaths.iter().position(|death| is(death, "queue", queue.as_ref()));
+    before.is_some_and(|last| !deaths[..=last].iter().any(|death| is(death, "reason", b"rejected")))
 }
 
 /// One death.
@@ -137,16 +153,12 @@ fn text(text: impl AsRef<[u8]>) -> Value {
 }
 
 impl Death<'_> {
-    /// Adds this death to a message's headers; `false` if it has come round in a circle without being
-    /// rejected, which would never end.
-    fn note(mut self, headers: &mut FieldTable) -> bool {
+    /// Adds this death to a message's headers.
+    fn note(mut self, headers: &mut FieldTable) {
         let mut deaths = match headers.get("x-death") {
             Some(Value::Array(deaths)) => deaths.clone(),
             _ => Vec::new(),
         };
-        if self.is_circle(&deaths) {
-            return false;
-        }
         let is_first = deaths.is_empty();
         let same = deaths.iter().position(|death| {
             let is = |key: &str, wanted: &[u8]| {
@@ -188,22 +200,6 @@ impl Death<'_> {
             headers.insert(ShortStr::from_static(queue), text(self.queue));
             headers.insert(ShortStr::from_static(reason), text(self.reason.name()));
         }
-        true
-    }
-
-    /// Whether it died in this queue before, and nowhere on the way by being rejected.
-    fn is_circle(&self, deaths: &[Value]) -> bool {
-        if self.reason == Reason::Rejected {
-            return false;
-        }
-        let of = |death: &Value, key: &str| {
-            let table = death.as_table()?;
-            table.get(key).and_then(Value::as_bytes).map(<[u8]>::to_vec)
-        };
-        let here = |death: &Value| of(death, "queue").as_deref() == Some(self.queue.as_ref());
-        let Some(last) = deaths.iter().position(here) else { return false };
-        let rejected = |death: &Value| of(death, "reason").as_deref() == Some(&b"rejected"[..]);
-        !deaths[..=last].iter().any(rejected)
     }
 
     fn table(&mut self) -> FieldTable {
