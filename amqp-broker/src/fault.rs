@@ -34,6 +34,9 @@ use crate::shared::Shared;
 /// Of several rules for the same frame the one that was made first acts, the others don't see the frame.
 /// Frames that an action makes no sense for (a `nack` of anything but a publish) don't match its rule.
 ///
+/// While there are rules the broker confirms publishes one by one, never several with one `multiple`, so
+/// that the n-th confirm is the n-th message's.
+///
 /// "Frame" here is a method with its content, if it has one: a `basic.publish` is seen when it is whole.
 #[must_use = "nothing happens before it is said what"]
 pub struct Fault<'a> {
@@ -221,8 +224,8 @@ impl<'a> Fault<'a> {
         self.make(Action::Hold)
     }
 
-    /// Gathers confirms to the client (`basic.ack`) until there are so many on a channel, a `multiple` one
-    /// counting as two, and sends one `multiple` for them; the rest by [`Rule::release`].
+    /// Gathers confirms to the client (`basic.ack`) until there are so many on a channel, and sends one
+    /// `multiple` for them; the rest by [`Rule::release`].
     pub fn coalesce(self, count: u32) -> Rule {
         self.make(Action::Coalesce(count))
     }

@@ -398,7 +398,7 @@ impl Core {
                     .coalesced
                     .entry((id, frame.channel))
                     .or_insert(Coalesced { count: 0, tag: 0 });
-                so_far.count += if ack.multiple { 2 } else { 1 };
+                so_far.count += 1 + u32::from(ack.multiple);
                 so_far.tag = so_far.tag.max(ack.delivery_tag);
                 if so_far.count < *most {
                     return true;

@@ -275,6 +275,8 @@ impl Core {
             return;
         }
         let confirming = std::mem::take(&mut connection.confirming);
+        // Rules count and hold back single ones, which none for several may overtake.
+        let one_by_one = self.faults.are_set();
         for &channel_key in &confirming {
             let Some(channel) = self.channels.get_mut(channel_key) else { continue };
             let (number, closing) = (channel.number, channel.closing);
@@ -291,7 +293,7 @@ impl Core {
                 let (run, rest) = due.split_at(end.unwrap_or(due.len()));
                 due = rest;
                 // Nothing before is left to confirm, so a run can go as one.
-                let multiple = run.len() > CONFIRMS_IN_ONE;
+                let multiple = run.len() > CONFIRMS_IN_ONE && !one_by_one;
                 let skip = if multiple { run.len() - 1 } else { 0 };
                 for &(delivery_tag, _) in run.iter().skip(skip) {
                     let _ = if is_taken {
