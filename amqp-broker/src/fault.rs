@@ -37,6 +37,9 @@ use crate::shared::Shared;
 /// While there are rules the broker confirms publishes one by one, never several with one `multiple`, so
 /// that the n-th confirm is the n-th message's.
 ///
+/// The reply to a call is a method like any other: `on("queue.declare-ok").delay(..)` is a slow broker,
+/// `on("queue.declare").drop_after()` one that died having done it.
+///
 /// "Frame" here is a method with its content, if it has one: a `basic.publish` is seen when it is whole.
 #[must_use = "nothing happens before it is said what"]
 pub struct Fault<'a> {

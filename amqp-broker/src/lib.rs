@@ -11,6 +11,30 @@
 //! channel.publish("", "work", "hello").await?.confirmed().await?;
 //! # Ok(()) }
 //! ```
+//!
+//! Tests need neither a server nor a sleep: what is to go wrong is a rule ([`Broker::on`]), time goes by when
+//! the test says so ([`Broker::advance`]), and [`Broker::settled`] returns when nothing is in flight.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! let broker = amqp091_broker::Broker::start().await?;
+//! let connection = amqp091_client::Connection::open(&broker.url()).await?;
+//! let channel = connection.channel().await?;
+//! channel.queue_declare("work").message_ttl(Duration::from_secs(30)).await?;
+//!
+//! let late = broker.on("basic.ack").to_client().delay(Duration::from_secs(10));
+//! let confirm = channel.publish("", "work", "hello").await?;
+//! broker.settled().await;
+//! assert_eq!((broker.queue("work").map(|queue| queue.ready), late.hits()), (Some(1), 1));
+//!
+//! broker.advance(Duration::from_secs(30));
+//! assert!(confirm.await.is_confirmed());
+//! assert_eq!(broker.queue("work").map(|queue| queue.ready), Some(0));
+//! # Ok(()) }
+//! ```
 
 mod broker;
 mod builder;
