@@ -107,6 +107,7 @@ impl Core {
             persistent: message.persistent,
             priority: message.priority,
             expiration: None,
+            has_died: true,
             share: self.meter.take(message.body.len() + MESSAGE_COST),
         };
         self.route(vhost, entrance, &message, Some(&headers));
@@ -155,8 +156,10 @@ fn text(text: impl AsRef<[u8]>) -> Value {
 impl Death<'_> {
     /// Adds this death to a message's headers.
     fn note(mut self, headers: &mut FieldTable) {
+        // RabbitMQ 3.10 goes by the headers even where a publisher wrote them, 4 does not.
+        let is_known = self.message.has_died || self.profile == Profile::V3_10;
         let mut deaths = match headers.get("x-death") {
-            Some(Value::Array(deaths)) => deaths.clone(),
+            Some(Value::Array(deaths)) if is_known => deaths.clone(),
             _ => Vec::new(),
         };
         let is_first = deaths.is_empty();
@@ -180,7 +183,7 @@ impl Death<'_> {
                 deaths.insert(0, death);
             }
             None => {
-                let mut death = self.table();
+                let mut death = self.table(headers);
                 if self.profile == Profile::V3_10 && !is_first {
                     sort(&mut death);
                 }
@@ -189,7 +192,7 @@ impl Death<'_> {
         }
         headers.insert(ShortStr::from_static("x-death"), Value::Array(deaths));
         let mut which = Vec::new();
-        if !headers.contains_key("x-first-death-reason") {
+        if !is_known || !headers.contains_key("x-first-death-reason") {
             which.push(["x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"]);
         }
         if self.profile != Profile::V3_10 {
@@ -200,10 +203,14 @@ impl Death<'_> {
             headers.insert(ShortStr::from_static(queue), text(self.queue));
             headers.insert(ShortStr::from_static(reason), text(self.reason.name()));
         }
+        sort(headers);
     }
 
-    fn table(&mut self) -> FieldTable {
-        let keys = self.message.routing_keys().map(text).collect();
+    fn table(&mut self, headers: &FieldTable) -> FieldTable {
+        // Not those of BCC.
+        let copies = headers.get("CC").and_then(Value::as_array).unwrap_or_default();
+        let copies = copies.iter().filter_map(Value::as_bytes).map(text);
+        let keys = std::iter::once(text(&self.message.routing_key)).chain(copies).collect();
         let expiration = self.expiration.take().map(text);
         let mut table = FieldTable::new();
         let original = ShortStr::from_static("original-expiration");
@@ -226,7 +233,7 @@ impl Death<'_> {
     }
 }
 
-/// RabbitMQ 3.10 sorts the tables that it touches again.
+/// RabbitMQ sorts the headers that it adds to, and 3.10 the deaths that it touches again.
 fn sort(table: &mut FieldTable) {
     let mut entries: Vec<_> =
         table.iter().map(|(key, value)| (key.clone(), value.clone())).collect();

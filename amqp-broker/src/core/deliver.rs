@@ -112,8 +112,8 @@ impl Core {
         let counted = self
             .queues
             .get(queue)
-            .filter(|queue| queue.is_quorum())
-            .and_then(|_| with_count(&entry, self.settings.profile));
+            .filter(|queue| queue.is_quorum() && entry.returns > 0)
+            .and_then(|_| with_count(&entry));
         let frames = connection.out.frames();
         let _ = encode::method(frames, number, &method);
         let size = message.body.len() as u64;
@@ -160,8 +160,10 @@ impl Core {
             return Ok(());
         };
         let message_count = u32::try_from(queue.len()).unwrap_or(u32::MAX);
-        let counted =
-            if queue.is_quorum() { with_count(&entry, self.settings.profile) } else { None };
+        // RabbitMQ 3.10 says a count of zero here, and nowhere else.
+        let is_counted =
+            queue.is_quorum() && (entry.returns > 0 || self.settings.profile == Profile::V3_10);
+        let counted = if is_counted { with_count(&entry) } else { None };
         let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
         let delivery_tag =
             if method.no_ack { channel.unacked.skip() } else { channel.unacked.last_tag() + 1 };
@@ -387,11 +389,8 @@ impl Core {
     }
 }
 
-/// A quorum queue's message with how often it came back; `None` if that isn't said.
-fn with_count(entry: &Entry, profile: Profile) -> Option<RawProperties> {
-    if entry.returns == 0 && profile != Profile::V3_10 {
-        return None;
-    }
+/// The properties of a quorum queue's message with how often that came back.
+fn with_count(entry: &Entry) -> Option<RawProperties> {
     let mut properties: basic::Properties = entry.message.properties.decode().ok()?;
     let headers = properties.headers.get_or_insert_with(FieldTable::new);
     headers.insert(ShortStr::from_static("x-delivery-count"), Value::I64(entry.returns.into()));

@@ -24,6 +24,8 @@ pub(crate) struct Message {
     pub(crate) persistent: bool,
     pub(crate) priority: u8,
     pub(crate) expiration: Option<Duration>,
+    /// Whether it has been dead-lettered: then its headers tell how, and no publisher wrote that.
+    pub(crate) has_died: bool,
     /// What it counts with in what the broker holds.
     #[expect(dead_code, reason = "held for what its end does")]
     pub(crate) share: Share,
@@ -92,7 +94,7 @@ impl Facts {
         if flags & of_interest == 0 {
             return Ok(Self::default());
         }
-        let properties: basic::Properties = raw.decode().map_err(|_| {
+        let mut properties: basic::Properties = raw.decode().map_err(|_| {
             Refusal::Connection(ReplyCode::SYNTAX_ERROR, "cannot decode properties".to_owned())
         })?;
         let mut facts = Self {
@@ -116,16 +118,13 @@ impl Facts {
         if flags & REPLY_TO != 0
             && properties.reply_to.as_ref().is_some_and(|to| *to == REPLY_TO_NAME)
         {
-            let mut properties = properties.clone();
             properties.reply_to = Some(reply_to()?);
             facts.changed = encoded(&properties);
         }
-        if properties.headers.as_ref().is_some_and(|headers| headers.contains_key("BCC")) {
+        if let Some(headers) = &mut properties.headers
+            && headers.remove("BCC").is_some()
+        {
             // Nobody is to see who else got it.
-            let mut properties = properties.clone();
-            if let Some(headers) = &mut properties.headers {
-                headers.remove("BCC");
-            }
             facts.changed = encoded(&properties);
         }
         facts.headers = properties.headers;
@@ -201,10 +200,5 @@ impl Message {
     /// Octets that it counts with in a queue's limit: its body.
     pub(crate) fn size(&self) -> usize {
         self.body.len()
-    }
-
-    /// All keys that it was routed by.
-    pub(crate) fn routing_keys(&self) -> impl Iterator<Item = &ShortStr> {
-        std::iter::once(&self.routing_key).chain(&self.copies)
     }
 }

@@ -91,6 +91,7 @@ impl Core {
             persistent,
             priority,
             expiration,
+            has_died: false,
             share: self.meter.take(content.body.len() + MESSAGE_COST),
             body: content.body,
         };
@@ -224,6 +225,7 @@ impl Core {
             persistent: false,
             priority: 0,
             expiration: None,
+            has_died: false,
             share: self.meter.take(content.body.len() + MESSAGE_COST),
             body: content.body,
         };
