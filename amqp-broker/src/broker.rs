@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::builder::BrokerBuilder;
+use crate::cluster::Node;
+use crate::core::cluster::NodeState;
 use crate::core::faults::Trigger;
 use crate::driver::Driver;
 use crate::fault::Fault;
@@ -54,8 +56,13 @@ impl Broker {
 
     pub(crate) async fn run(builder: BrokerBuilder) -> io::Result<Self> {
         let shared = Shared::new(builder.settings, builder.manual_time);
+        shared.with(|core, _| core.set_node_count(builder.nodes));
         let mut broker = Self { shared, addresses: Vec::new(), tasks: JoinSet::new() };
-        for address in builder.addresses {
+        let mut addresses = builder.addresses;
+        while addresses.len() < usize::from(builder.nodes) && builder.nodes > 1 {
+            addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        }
+        for address in addresses {
             let listener = TcpListener::bind(address).await?;
             broker.addresses.push(listener.local_addr()?);
             let index = broker.shared.with(|core, _| core.add_listener());
@@ -72,7 +79,11 @@ impl Broker {
 
     /// A URL to connect by, as user `guest`, to the virtual host `/`.
     pub fn url(&self) -> String {
-        match self.addresses.first() {
+        self.url_of(self.addresses.first().copied())
+    }
+
+    pub(crate) fn url_of(&self, address: Option<SocketAddr>) -> String {
+        match address {
             Some(address) => format!("amqp://guest:guest@{address}/%2f"),
             None => "amqp://guest:guest@localhost/%2f".to_owned(),
         }
@@ -81,7 +92,7 @@ impl Broker {
     /// A connection in memory, without a socket: the client's end.
     pub fn connect(&mut self) -> MemoryStream {
         let (client, server) = MemoryStream::pair(DUPLEX);
-        let key = self.shared.with(|core, now| core.connect("memory".to_owned(), now));
+        let key = self.shared.with(|core, now| core.connect("memory".to_owned(), 0, now));
         self.tasks.spawn(Driver::new(Arc::clone(&self.shared), key, server));
         client
     }
@@ -178,6 +189,39 @@ impl Broker {
         Fault::new(&self.shared, Trigger::Now)
     }
 
+    /// One of the nodes, counted from 1, where it was started with several
+    /// ([`BrokerBuilder::nodes`]). One that there isn't does nothing.
+    pub const fn node(&self, number: u16) -> Node<'_> {
+        Node::new(self, number.wrapping_sub(1))
+    }
+
+    /// Cuts these nodes, counted from 1, off from the others. Those on the side that has no majority stop
+    /// serving, as with `pause_minority`: their connections are reset, and new ones at once.
+    pub fn partition(&self, nodes: &[u16]) {
+        let count = u16::try_from(self.addresses.len()).unwrap_or(u16::MAX);
+        let (these, others): (Vec<u16>, Vec<u16>) =
+            (0..count).partition(|index| nodes.contains(&(index + 1)));
+        let half = usize::from(count) / 2;
+        for side in [these, others] {
+            if side.len() <= half {
+                self.set_nodes(&side, NodeState::Down);
+            }
+        }
+    }
+
+    /// Joins all nodes again: those that were cut off, paused or killed as well.
+    pub fn heal(&self) {
+        let count = u16::try_from(self.addresses.len()).unwrap_or(u16::MAX);
+        self.set_nodes(&(0..count).collect::<Vec<_>>(), NodeState::Up);
+    }
+
+    pub(crate) fn set_nodes(&self, nodes: &[u16], state: NodeState) {
+        self.shared.with(|core, now| {
+            core.now = core.now.max(now);
+            core.set_nodes(nodes, state);
+        });
+    }
+
     /// Restarts: all connections are closed without a word; durable exchanges and queues stay, with the
     /// bindings between them and, of their messages, the persistent ones (all, in quorum queues). The port
     /// stays open throughout.
@@ -246,7 +290,8 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener, index: usize) {
     questions.mark_changed();
     let serve = |clients: &mut JoinSet<()>, socket: TcpStream, peer: String| {
         let _ = socket.set_nodelay(true);
-        let key = shared.with(|core, now| core.connect(peer, now));
+        let node = u16::try_from(index).unwrap_or(u16::MAX);
+        let key = shared.with(|core, now| core.connect(peer, node, now));
         clients.spawn(Driver::new(Arc::clone(&shared), key, socket));
     };
     loop {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::Broker;
+#[cfg(doc)]
+use crate::cluster::Node;
 use crate::event::BrokerEvent;
 use crate::profile::Profile;
 use crate::settings::Settings;
@@ -18,6 +20,7 @@ pub struct BrokerBuilder {
     pub(crate) addresses: Vec<SocketAddr>,
     is_default_address: bool,
     pub(crate) manual_time: bool,
+    pub(crate) nodes: u16,
 }
 
 impl Default for BrokerBuilder {
@@ -27,6 +30,7 @@ impl Default for BrokerBuilder {
             addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             is_default_address: true,
             manual_time: false,
+            nodes: 1,
         }
     }
 }
@@ -117,9 +121,16 @@ impl BrokerBuilder {
 
     /// Has time go by for the broker only by [`Broker::advance`]: nothing expires, no heartbeat is due and
     /// no delay ends otherwise. Default: the runtime's time, which can be paused
-    /// ([`tokio::time::pause`]), and put forward for the broker alone by [`Broker::advance`].
+    /// (`tokio::time::pause`), and put forward for the broker alone by [`Broker::advance`].
     pub const fn manual_time(mut self) -> Self {
         self.manual_time = true;
+        self
+    }
+
+    /// So many nodes that share what the broker holds, each with a port of its own: see [`Node`]. Default:
+    /// one.
+    pub const fn nodes(mut self, count: u16) -> Self {
+        self.nodes = if count == 0 { 1 } else { count };
         self
     }
 

@@ -38,6 +38,7 @@
 
 mod broker;
 mod builder;
+mod cluster;
 mod core;
 mod driver;
 mod event;
@@ -50,6 +51,7 @@ mod transport;
 
 pub use crate::broker::Broker;
 pub use crate::builder::BrokerBuilder;
+pub use crate::cluster::Node;
 pub use crate::event::BrokerEvent;
 pub use crate::fault::{Fault, Rule};
 pub use crate::inspect::{

@@ -21,6 +21,8 @@ pub(crate) struct Connection {
     /// Counted from 1.
     pub(crate) number: u64,
     pub(crate) peer: String,
+    /// The node that it is connected to, where there are several.
+    pub(crate) node: u16,
     pub(crate) phase: Phase,
     pub(crate) out: Output,
     pub(crate) channels: HashMap<u16, ChannelKey>,
@@ -89,6 +91,7 @@ impl Connection {
         Self {
             number,
             peer,
+            node: 0,
             phase: Phase::Header,
             out: Output::default(),
             channels: HashMap::new(),

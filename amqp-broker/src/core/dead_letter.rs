@@ -126,6 +126,9 @@ impl Core {
             }
         }
         self.routed = routed;
+        if self.cluster.is_some() {
+            self.withhold(None, &message, true);
+        }
     }
 }
 

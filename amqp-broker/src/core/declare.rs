@@ -412,6 +412,7 @@ impl Core {
         }
         let mut queue =
             Queue::new(name.clone(), vhost, method.arguments.clone(), arguments, self.now);
+        queue.node = self.connections.get(key).map_or(0, |connection| connection.node);
         queue.durable = method.durable;
         queue.auto_delete = method.auto_delete;
         queue.owner = method.exclusive.then_some(key);

@@ -24,6 +24,9 @@ impl Core {
             if !queue.may_serve || queue.is_empty() {
                 return;
             }
+            if self.cluster.is_some() && !self.is_in_service(key) {
+                return;
+            }
             let now = self.now;
             if queue.next_expiry().is_some_and(|expires| expires < now) {
                 self.expire(key);

@@ -600,7 +600,7 @@ impl Core {
     }
 
     /// Takes a consumer from its client, as when its queue fails over.
-    fn cancel_consumer(&mut self, key: ConsumerKey) {
+    pub(super) fn cancel_consumer(&mut self, key: ConsumerKey) {
         let Some(consumer) = self.consumers.get(key) else { return };
         let (connection, channel) = (consumer.connection, consumer.channel);
         let consumer_tag = consumer.tag.clone();

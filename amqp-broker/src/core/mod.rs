@@ -10,6 +10,7 @@
 mod arguments;
 mod channel;
 mod close;
+pub(crate) mod cluster;
 mod connection;
 mod consumer;
 mod dead_letter;
@@ -48,6 +49,7 @@ pub(crate) use self::output::Output;
 pub(crate) use self::settled::{Answer, Question};
 
 use self::channel::{Channel, ChannelKey};
+use self::cluster::Cluster;
 use self::connection::{Connection, Phase};
 use self::consumer::Consumer;
 use self::dead_letter::Dead;
@@ -100,6 +102,8 @@ pub(crate) struct Core {
     /// What is to go wrong.
     faults: Faults,
     settling: Settling,
+    /// The nodes, if there are several.
+    cluster: Option<Box<Cluster>>,
     /// Messages that died and have yet to go where the dead go.
     dead: VecDeque<Dead>,
     /// Where the message at hand goes.
@@ -144,6 +148,7 @@ impl Core {
             timers: Timers::default(),
             faults: Faults::default(),
             settling: Settling::default(),
+            cluster: None,
             dead: VecDeque::new(),
             routed: Vec::new(),
             routing: 0,
@@ -164,14 +169,17 @@ impl Core {
         core
     }
 
-    /// A client has connected.
-    pub(crate) fn connect(&mut self, peer: String, now: Duration) -> ConnectionKey {
+    /// A client has connected, to this node if there are several.
+    pub(crate) fn connect(&mut self, peer: String, node: u16, now: Duration) -> ConnectionKey {
         self.now = self.now.max(now);
         self.note_activity();
         self.counts.connections += 1;
         let connection = Connection::new(self.counts.connections, peer, self.now);
         let key = self.connections.insert(connection);
         self.set_timer(key, Some((self.now + PATIENCE, Timer::Deadline(key))));
+        if self.cluster.is_some() {
+            self.welcome(key, node);
+        }
         if self.faults.are_set() {
             self.meddle_with_connect(key);
         }

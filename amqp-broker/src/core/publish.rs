@@ -106,6 +106,10 @@ impl Core {
                 taken &= self.enqueue(queue, &message);
             }
             self.routed = routed;
+            if self.cluster.is_some() && self.withhold(Some((key, channel_key)), &message, taken) {
+                self.counts.routed += 1;
+                return Ok(());
+            }
         } else if message.exchange.is_empty()
             && message.routing_key.as_ref().starts_with(REPLY_TO_NAME)
         {
@@ -176,6 +180,11 @@ impl Core {
 
     /// Puts a message into a queue; `false` if the queue refuses it.
     pub(super) fn enqueue(&mut self, key: QueueKey, message: &Arc<Message>) -> bool {
+        if self.cluster.is_some()
+            && let Some(taken) = self.may_enqueue(key)
+        {
+            return taken;
+        }
         let now = self.now;
         let Some(queue) = self.queues.get_mut(key) else { return true };
         queue.published += 1;
@@ -278,7 +287,7 @@ impl Core {
         }
         let confirming = std::mem::take(&mut connection.confirming);
         // Rules count and hold back single ones, which none for several may overtake.
-        let one_by_one = self.faults.are_set();
+        let one_by_one = self.faults.are_set() || self.cluster.is_some();
         for &channel_key in &confirming {
             let Some(channel) = self.channels.get_mut(channel_key) else { continue };
             let (number, closing) = (channel.number, channel.closing);

@@ -16,6 +16,10 @@ use super::vhost::VhostKey;
 pub(crate) struct Queue {
     pub(crate) name: ShortStr,
     pub(crate) vhost: VhostKey,
+    /// The node that it is on, or that leads it.
+    pub(crate) node: u16,
+    /// Until when at least it has no leader.
+    pub(crate) election: Option<Duration>,
     pub(crate) durable: bool,
     pub(crate) auto_delete: bool,
     /// The connection whose queue it is alone.
@@ -63,6 +67,8 @@ impl Queue {
         Self {
             name,
             vhost,
+            node: 0,
+            election: None,
             durable: false,
             auto_delete: false,
             owner: None,

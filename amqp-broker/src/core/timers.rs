@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Expires(QueueKey),
     /// What a rule delayed on a connection is due.
     Lane(ConnectionKey),
+    /// A queue is to have a new leader.
+    Election(QueueKey),
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,7 @@ impl Core {
                 }
                 Timer::Expires(key) => self.expire_queue(key),
                 Timer::Lane(key) => self.handle_lane(key),
+                Timer::Election(key) => self.elect(key, at),
             }
         }
     }
