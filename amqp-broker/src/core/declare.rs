@@ -332,12 +332,13 @@ impl Core {
     ) -> Done {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let mut name = in_one_line(&method.queue);
-        if method.passive && name == REPLY_TO_NAME {
+        if name == REPLY_TO_NAME || self.replies.contains_key(&name) {
             let ok = queue::DeclareOk { queue: name, message_count: 0, consumer_count: 1 };
             self.send(key, number, &ok);
             return Ok(());
         }
-        if method.passive {
+        // Addresses of replies can't be declared, only asked for.
+        if method.passive || name.as_ref().starts_with(REPLY_TO_NAME) {
             self.usable_queue(key, channel_key, &name)?;
             name = self.queue_name(channel_key, &name)?;
         } else if name.is_empty() {

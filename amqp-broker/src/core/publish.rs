@@ -206,16 +206,23 @@ impl Core {
         if expires == Some(now) {
             self.expire(key);
         }
+        self.trim(key);
+        if expires.is_some() {
+            self.arm_head(key);
+        }
+        true
+    }
+
+    /// Takes from the head of a queue what is too much for its limits; what refuses new messages instead
+    /// keeps what came back.
+    pub(super) fn trim(&mut self, key: QueueKey) {
         while let Some(queue) = self.queues.get_mut(key)
+            && queue.arguments.overflow == Overflow::DropHead
             && queue.is_over_limit()
             && let Some(entry) = queue.pop()
         {
             self.bury(key, entry, Reason::MaxLength);
         }
-        if expires.is_some() {
-            self.arm_head(key);
-        }
-        true
     }
 
     /// Returns a message to its publisher as if it had reached no queue.

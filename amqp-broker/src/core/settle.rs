@@ -107,6 +107,9 @@ impl Core {
             if let Some(found) = self.queues.get_mut(queue) {
                 found.may_serve = true;
             }
+            if settlement == Settlement::Requeue {
+                self.trim(queue);
+            }
             self.serve(queue);
             if settlement == Settlement::Requeue {
                 self.arm_head(queue);
