@@ -228,7 +228,8 @@ impl<'a> Fault<'a> {
     }
 
     /// Gathers confirms to the client (`basic.ack`) until there are so many on a channel, and sends one
-    /// `multiple` for them; the rest by [`Rule::release`].
+    /// `multiple` for them, unless that spoke for a message that another rule keeps the client from hearing
+    /// of; the rest by [`Rule::release`].
     pub fn coalesce(self, count: u32) -> Rule {
         self.make(Action::Coalesce(count))
     }

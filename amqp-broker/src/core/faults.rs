@@ -467,6 +467,10 @@ impl Core {
                     && let Mode::Confirm(confirms) = &mut channel.mode
                 {
                     confirms.published += 1;
+                    let tag = confirms.published;
+                    if let Some(lane) = self.lane(key) {
+                        lane.note_untold(number, tag);
+                    }
                 }
             }
             Action::CloseChannel(..)

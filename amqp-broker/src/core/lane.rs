@@ -29,7 +29,11 @@ pub(crate) struct Lane {
     /// What may be written now, ahead of all that is said from now on.
     ready: BytesMut,
     waiting: Vec<Waiting>,
-    coalesced: HashMap<(RuleId, u16), Coalesced>,
+    /// Confirms that a rule gathers on a channel.
+    coalesced: HashMap<(RuleId, u16), Vec<basic::Ack>>,
+    /// The first message of each channel that a rule keeps the client from hearing of: no `multiple` may
+    /// speak for it.
+    untold: HashMap<u16, u64>,
     /// Octets that are written before the end, and whether that is a reset.
     cut: Option<(usize, bool)>,
     /// Whether the next frame is cut in two, and whether by a reset.
@@ -45,12 +49,6 @@ struct Waiting {
     rule: RuleId,
     until: Option<Duration>,
     octets: BytesMut,
-}
-
-#[derive(Debug)]
-struct Coalesced {
-    count: u32,
-    tag: u64,
 }
 
 impl Lane {
@@ -86,13 +84,18 @@ impl Lane {
             }
             waiting.rule != rule
         });
-        let mut acks: Vec<_> = self.coalesced.extract_if(|(by, _), _| *by == rule).collect();
-        acks.sort_unstable_by_key(|((_, channel), _)| *channel);
-        for ((_, channel), Coalesced { count, tag }) in acks {
-            if count > 0 {
-                put_ack(&mut self.ready, channel, tag, count > 1);
-            }
+        let mut gathered: Vec<_> = self.coalesced.extract_if(|(by, _), _| *by == rule).collect();
+        gathered.sort_unstable_by_key(|((_, channel), _)| *channel);
+        for ((_, channel), acks) in gathered {
+            let untold = self.untold.get(&channel).copied();
+            put_acks(&mut self.ready, channel, &acks, untold);
         }
+    }
+
+    /// The client isn't to hear of a message that it published.
+    pub(super) fn note_untold(&mut self, channel: u16, tag: u64) {
+        let first = self.untold.entry(channel).or_insert(tag);
+        *first = tag.min(*first);
     }
 
     fn handle_time(&mut self, now: Duration) {
@@ -113,8 +116,16 @@ impl Lane {
     }
 }
 
-fn put_ack(out: &mut BytesMut, channel: u16, delivery_tag: u64, multiple: bool) {
-    let _ = encode::method(out, channel, &basic::Ack { delivery_tag, multiple });
+/// Sends confirms that were gathered: as one, unless that spoke for the first message that is untold.
+fn put_acks(out: &mut BytesMut, channel: u16, acks: &[basic::Ack], untold: Option<u64>) {
+    let Some(delivery_tag) = acks.iter().map(|ack| ack.delivery_tag).max() else { return };
+    if acks.len() > 1 && untold.is_none_or(|untold| untold > delivery_tag) {
+        let _ = encode::method(out, channel, &basic::Ack { delivery_tag, multiple: true });
+        return;
+    }
+    for ack in acks {
+        let _ = encode::method(out, channel, ack);
+    }
 }
 
 impl Connection {
@@ -367,6 +378,17 @@ impl Core {
     ) -> bool {
         let now = self.now;
         let Some(lane) = self.lane(key) else { return false };
+        if matches!(action, Action::Delay(_) | Action::Hold | Action::Discard)
+            && frame.kind == FrameKind::Method
+        {
+            match AnyMethod::from_payload(frame.payload) {
+                Ok(AnyMethod::BasicAck(ack)) => lane.note_untold(frame.channel, ack.delivery_tag),
+                Ok(AnyMethod::BasicNack(nack)) => {
+                    lane.note_untold(frame.channel, nack.delivery_tag);
+                }
+                _ => {}
+            }
+        }
         match action {
             Action::Drop { cut, reset } => {
                 let first = frame.payload.len() + frame::OVERHEAD;
@@ -394,19 +416,15 @@ impl Core {
             Action::Discard => return true,
             Action::Coalesce(most) => {
                 let AnyMethod::BasicAck(ack) = method else { return lane.put(wire, unit) };
-                let so_far = lane
-                    .coalesced
-                    .entry((id, frame.channel))
-                    .or_insert(Coalesced { count: 0, tag: 0 });
-                so_far.count += 1 + u32::from(ack.multiple);
-                so_far.tag = so_far.tag.max(ack.delivery_tag);
-                if so_far.count < *most {
+                let untold = lane.untold.get(&frame.channel).copied();
+                let acks = lane.coalesced.entry((id, frame.channel)).or_default();
+                acks.push(ack.clone());
+                if acks.len() < *most as usize {
                     return true;
                 }
-                let (tag, multiple) = (so_far.tag, so_far.count > 1);
-                so_far.count = 0;
                 let mut octets = BytesMut::new();
-                put_ack(&mut octets, frame.channel, tag, multiple);
+                put_acks(&mut octets, frame.channel, acks, untold);
+                acks.clear();
                 return lane.put(wire, &octets);
             }
             Action::Tune { channel_max, frame_max, heartbeat } => {
