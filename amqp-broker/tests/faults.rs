@@ -196,6 +196,22 @@ async fn confirms_coalesced() {
 }
 
 #[tokio::test]
+async fn confirms_coalesced_speak_for_no_message_that_is_lost() {
+    let (broker, _connection, channel) = opened().await;
+    let _lost = broker.on("basic.publish").nth(1).discard();
+    let acks = broker.on("basic.ack").to_client().coalesce(2);
+    let lost = channel.publish("", "q", "lost").await.unwrap();
+    for _ in 0..2 {
+        let first = channel.publish("", "q", "m").await.unwrap();
+        let second = channel.publish("", "q", "m").await.unwrap();
+        assert!(first.await.is_confirmed() && second.await.is_confirmed());
+    }
+    broker.settled().await;
+    assert!(is_pending(&mut pin!(lost.into_future())).await);
+    assert_eq!((acks.hits(), ready(&broker)), (4, 4));
+}
+
+#[tokio::test]
 async fn nacked_and_returned() {
     let (broker, _connection, channel) = opened().await;
     let nacked = broker.on("basic.publish").nth(2).nack();

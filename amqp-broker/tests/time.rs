@@ -6,7 +6,10 @@
     reason = "tests fail by panicking"
 )]
 
+use std::future::{Future, poll_fn};
 use std::io::Write;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use amqp091::bytes::BytesMut;
@@ -122,6 +125,21 @@ async fn settled_when_the_client_has_read_what_is_for_it() {
     for _ in 0..200 {
         assert_eq!(consumer.next().await.unwrap().unwrap().body.len(), 1000);
     }
+}
+
+#[tokio::test]
+async fn not_settled_while_the_client_has_something_to_read() {
+    let mut broker = Broker::builder().manual_time().start().await.unwrap();
+    let mut client = broker.connect();
+    client.write_all(&greeting(0)).await.unwrap();
+    let mut settled = pin!(broker.settled());
+    for _ in 0..100 {
+        assert!(poll_fn(|cx| Poll::Ready(settled.as_mut().poll(cx).is_pending())).await);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(broker.connections()[0].channels, 1);
+    read_some(&mut client).await;
+    settled.await;
 }
 
 #[tokio::test]
@@ -248,8 +266,7 @@ async fn heartbeats_both_ways() {
 
 /// Until the broker has nothing more to say, or is gone.
 async fn read_until_quiet(broker: &Broker, client: &mut MemoryStream) {
-    let settled = broker.settled();
-    tokio::pin!(settled);
+    let mut settled = pin!(broker.settled());
     loop {
         let mut octets = [0; 4096];
         tokio::select! {
