@@ -8,6 +8,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "semantics/channels.rs"]
+mod channels;
 #[path = "semantics/consumers.rs"]
 mod consumers;
 #[path = "semantics/dead_letters.rs"]
@@ -20,3 +22,5 @@ mod place;
 mod publishing;
 #[path = "semantics/queues.rs"]
 mod queues;
+#[path = "semantics/quorum.rs"]
+mod quorum;
