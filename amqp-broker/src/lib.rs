@@ -59,3 +59,8 @@ pub use crate::inspect::{
 };
 pub use crate::profile::Profile;
 pub use crate::transport::MemoryStream;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
