@@ -7,12 +7,15 @@
 //!
 //! After each command the shell takes [`Core::take_wakes`] and wakes them, outside its lock.
 
+mod act;
 mod arguments;
+mod bad_input;
 mod channel;
 mod close;
 pub(crate) mod cluster;
 mod connection;
 mod consumer;
+mod contents;
 mod dead_letter;
 mod declare;
 mod deliver;
@@ -22,8 +25,10 @@ mod handshake;
 mod inbound;
 mod inspect;
 mod lane;
+mod meddle;
 mod memory;
 mod message;
+mod methods;
 mod output;
 mod publish;
 mod queue;
