@@ -1,14 +1,18 @@
-//! Publishes 10,000 messages with confirms to the broker at `AMQP_URL` (default: the local one),
-//! consumes and acknowledges them all, and fails if one is missing.
+//! Publishes 10,000 messages with confirms, consumes and acknowledges them all, and fails if one is missing.
+//!
+//! It needs nothing: without `AMQP_URL`, the broker is one in this process. The same with a RabbitMQ:
 //!
 //! ```text
+//! cargo run --release --example quickstart
 //! AMQP_URL=$(scripts/rabbitmq start) cargo run --release --example quickstart
 //! ```
 
 use std::collections::VecDeque;
+use std::env;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use amqp091_broker::Broker;
 use amqp091_client::{Confirm, Connection};
 
 const MESSAGES: usize = 10_000;
@@ -18,8 +22,15 @@ const WINDOW: usize = 1_000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL")
-        .unwrap_or_else(|_| "amqp://guest:guest@localhost:5672/%2f".to_owned());
+    // Here to the end of the program: a broker stops when it is dropped.
+    let broker;
+    let url = if let Ok(url) = env::var("AMQP_URL") {
+        url
+    } else {
+        broker = Broker::start().await?;
+        println!("AMQP_URL is not set: with a broker in this process, {}", broker.url());
+        broker.url()
+    };
     let connection = Connection::open(&url).await?;
     let channel = connection.channel().await?;
     // An empty name lets the server choose one; exclusive, the queue goes with this connection.

@@ -1,8 +1,10 @@
 //! The client without async: publishing, consuming by a loop, and by callbacks.
 //!
 //! ```text
-//! AMQP_URL=amqp://localhost cargo run -p amqp091-client --example blocking
+//! cargo run -p amqp091-client --example blocking
 //! ```
+
+mod server;
 
 use std::error::Error;
 use std::sync::mpsc;
@@ -13,8 +15,10 @@ use amqp091_client::blocking::{Connection, Next, Wait};
 const MESSAGES: usize = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://localhost".to_owned());
-    let connection = Connection::open(&url)?;
+    // A broker in this process has its tasks in a runtime of tokio's; clients that block have no need of one.
+    let runtime = tokio::runtime::Runtime::new()?;
+    let server = runtime.block_on(server::start())?;
+    let connection = Connection::open(&server.url)?;
     let channel = connection.channel()?;
     let queue = channel.queue_declare("").exclusive(true).wait()?.queue;
 

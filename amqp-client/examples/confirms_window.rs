@@ -1,8 +1,10 @@
 //! Many messages in flight: published on ahead of their confirms, at most so many at a time.
 //!
 //! ```text
-//! AMQP_URL=amqp://localhost cargo run --release -p amqp091-client --example confirms_window
+//! cargo run --release -p amqp091-client --example confirms_window
 //! ```
+
+mod server;
 
 use std::error::Error;
 use std::time::Instant;
@@ -16,8 +18,8 @@ const WINDOW: usize = 500;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://localhost".to_owned());
-    let connection = Connection::open(&url).await?;
+    let server = server::start().await?;
+    let connection = Connection::open(&server.url).await?;
     let channel = connection.channel().await?;
     let queue = channel.queue_declare("").exclusive(true).await?.queue;
 

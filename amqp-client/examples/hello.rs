@@ -1,8 +1,10 @@
 //! One message to a queue and back.
 //!
 //! ```text
-//! AMQP_URL=amqp://localhost cargo run -p amqp091-client --example hello
+//! cargo run -p amqp091-client --example hello
 //! ```
+
+mod server;
 
 use std::error::Error;
 
@@ -10,8 +12,8 @@ use amqp091_client::Connection;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://localhost".to_owned());
-    let connection = Connection::open(&url).await?;
+    let server = server::start().await?;
+    let connection = Connection::open(&server.url).await?;
     let channel = connection.channel().await?;
 
     // The server makes up a name for a queue that has none. An exclusive one goes with its connection.

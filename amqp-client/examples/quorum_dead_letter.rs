@@ -1,8 +1,10 @@
 //! A message that no worker can digest comes back so often, and then goes to the dead letters.
 //!
 //! ```text
-//! AMQP_URL=amqp://localhost cargo run -p amqp091-client --example quorum_dead_letter
+//! cargo run -p amqp091-client --example quorum_dead_letter
 //! ```
+
+mod server;
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,8 +16,8 @@ const LIMIT: u32 = 3;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://localhost".to_owned());
-    let connection = Connection::open(&url).await?;
+    let server = server::start().await?;
+    let connection = Connection::open(&server.url).await?;
     let channel = connection.channel().await?;
     let result = poison(&channel).await;
     connection.close().await?;

@@ -1,8 +1,10 @@
 //! Requests and replies: calls in flight, each matched to its reply, and a server that answers them.
 //!
 //! ```text
-//! AMQP_URL=amqp://localhost cargo run -p amqp091-client --example rpc
+//! cargo run -p amqp091-client --example rpc
 //! ```
+
+mod server;
 
 use std::error::Error;
 
@@ -10,8 +12,8 @@ use amqp091_client::{Connection, OnFailure, RpcClient, RpcError};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://localhost".to_owned());
-    let connection = Connection::open(&url).await?;
+    let server = server::start().await?;
+    let connection = Connection::open(&server.url).await?;
 
     // The server: a task of this program here, a process of its own in earnest. What its handler returns
     // goes back to whoever has asked; a request that it fails over is refused.

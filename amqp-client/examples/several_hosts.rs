@@ -1,8 +1,10 @@
 //! Several hosts: the first doesn't answer, the connection goes to the next.
 //!
 //! ```text
-//! AMQP_URL=amqp://guest:guest@localhost cargo run -p amqp091-client --example several_hosts
+//! cargo run -p amqp091-client --example several_hosts
 //! ```
+
+mod server;
 
 use std::error::Error;
 use std::net::TcpListener;
@@ -11,13 +13,12 @@ use amqp091_client::{ConnectOptions, Connection, HostOrder};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL")
-        .unwrap_or_else(|_| "amqp://guest:guest@localhost:5672/%2f".to_owned());
+    let server = server::start().await?;
 
     // A port where nobody listens any more, in front of the host that answers:
     // amqp://guest:guest@127.0.0.1:34567,localhost:5672/%2f
     let dead = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let (login, hosts) = url.rsplit_once('@').ok_or("AMQP_URL has no user and password")?;
+    let (login, hosts) = server.url.rsplit_once('@').ok_or("the URL has no user and password")?;
     let url = format!("{login}@{dead},{hosts}");
 
     // Always as listed: the second host stands in for the first. By default connections begin with each

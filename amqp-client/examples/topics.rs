@@ -1,8 +1,10 @@
 //! Events by topic: each queue gets those whose routing key fits one of its patterns.
 //!
 //! ```text
-//! AMQP_URL=amqp://localhost cargo run -p amqp091-client --example topics
+//! cargo run -p amqp091-client --example topics
 //! ```
+
+mod server;
 
 use std::error::Error;
 
@@ -12,8 +14,8 @@ const EVENTS: [&str; 5] = ["kern.error", "kern.info", "cron.error", "cron.disk.e
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://localhost".to_owned());
-    let connection = Connection::open(&url).await?;
+    let server = server::start().await?;
+    let connection = Connection::open(&server.url).await?;
     let channel = connection.channel().await?;
 
     // It goes with the last of the queues that are bound to it, and those go with the connection.

@@ -1,8 +1,10 @@
 //! Tasks shared out to workers: each is done by one of them, and given to another if that one fails.
 //!
 //! ```text
-//! AMQP_URL=amqp://localhost cargo run -p amqp091-client --example work_queue
+//! cargo run -p amqp091-client --example work_queue
 //! ```
+
+mod server;
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,8 +17,8 @@ const TASKS: usize = 30;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://localhost".to_owned());
-    let connection = Connection::open(&url).await?;
+    let server = server::start().await?;
+    let connection = Connection::open(&server.url).await?;
     let channel = connection.channel().await?;
 
     // Durable, so that it survives a restart of the server, and so do messages that are persistent. It
