@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use amqp091::types::ShortStr;
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use amqp091::types::{Method, ShortStr};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::builder::BrokerBuilder;
 use crate::cluster::Node;
 use crate::core::cluster::NodeState;
 use crate::core::faults::Trigger;
+use crate::door::Door;
 use crate::driver::Driver;
 use crate::fault::Fault;
 use crate::inspect::{
@@ -35,6 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Broker {
     shared: Arc<Shared>,
+    doors: Vec<Arc<Door>>,
     addresses: Vec<SocketAddr>,
     tasks: JoinSet<()>,
 }
@@ -57,16 +58,18 @@ impl Broker {
     pub(crate) async fn run(builder: BrokerBuilder) -> io::Result<Self> {
         let shared = Shared::new(builder.settings, builder.manual_time);
         shared.with(|core, _| core.set_node_count(builder.nodes));
-        let mut broker = Self { shared, addresses: Vec::new(), tasks: JoinSet::new() };
+        let mut broker =
+            Self { shared, doors: Vec::new(), addresses: Vec::new(), tasks: JoinSet::new() };
         let mut addresses = builder.addresses;
         while addresses.len() < usize::from(builder.nodes) && builder.nodes > 1 {
             addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         }
         for address in addresses {
-            let listener = TcpListener::bind(address).await?;
-            broker.addresses.push(listener.local_addr()?);
+            let door = Door::open(address).await?;
+            broker.addresses.push(door.address());
             let index = broker.shared.with(|core, _| core.add_listener());
-            broker.tasks.spawn(listen(Arc::clone(&broker.shared), listener, index));
+            broker.tasks.spawn(listen(Arc::clone(&broker.shared), Arc::clone(&door), index));
+            broker.doors.push(door);
         }
         broker.tasks.spawn(keep_time(Arc::clone(&broker.shared)));
         Ok(broker)
@@ -163,8 +166,24 @@ impl Broker {
     /// # Panics
     ///
     /// If there is no method of this name, when it is said what is to happen.
+    /// [`on_method`](Self::on_method) has the compiler look.
     pub fn on(&self, method: &str) -> Fault<'_> {
         Fault::on(&self.shared, method)
+    }
+
+    /// The same by the method's type, so that the compiler knows whether there is one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amqp091::protocol::basic;
+    ///
+    /// let broker = amqp091_broker::Broker::start().await?;
+    /// let rule = broker.on_method::<basic::Publish>().nack().optional();
+    /// # Ok(()) }
+    /// ```
+    pub fn on_method<M: Method>(&self) -> Fault<'_> {
+        Fault::new(&self.shared, Trigger::Method(M::NAME))
     }
 
     /// A fault to come with any method.
@@ -178,10 +197,38 @@ impl Broker {
         Fault::new(&self.shared, Trigger::Frame)
     }
 
-    /// A fault to come when a client connects, before anything is said. The port stays open: a client
-    /// that is refused sees its connection end at once.
+    /// A fault to come when a client connects, before anything is said. The port is open, so that a client
+    /// that is dropped sees its connection end at once: see [`refuse_connections`](Self::refuse_connections)
+    /// for a port where nobody listens.
     pub fn on_connect(&self) -> Fault<'_> {
         Fault::new(&self.shared, Trigger::Connect)
+    }
+
+    /// Closes the ports: whoever connects from now on is refused by the operating system (`ECONNREFUSED`),
+    /// as where no broker runs. The connections that are there stay, and no other process gets the ports.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = amqp091_broker::Broker::start().await?;
+    /// broker.refuse_connections();
+    /// let error = tokio::net::TcpStream::connect(broker.addresses()[0]).await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    /// broker.accept_connections()?;
+    /// assert!(amqp091_client::Connection::open(&broker.url()).await.is_ok());
+    /// # Ok(()) }
+    /// ```
+    pub fn refuse_connections(&self) {
+        self.doors.iter().for_each(|door| door.close());
+    }
+
+    /// Opens the same ports again; nothing where they are open.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system doesn't let it listen any more.
+    pub fn accept_connections(&self) -> io::Result<()> {
+        self.doors.iter().try_for_each(|door| door.reopen())
     }
 
     /// A fault that comes at once, on each connection that is there.
@@ -196,7 +243,7 @@ impl Broker {
     }
 
     /// Cuts these nodes, counted from 1, off from the others. Those on the side that has no majority stop
-    /// serving, as with `pause_minority`: their connections are reset, and new ones at once.
+    /// serving, as with `pause_minority`: their connections are reset, and their ports closed.
     pub fn partition(&self, nodes: &[u16]) {
         let count = u16::try_from(self.addresses.len()).unwrap_or(u16::MAX);
         let (these, others): (Vec<u16>, Vec<u16>) =
@@ -204,22 +251,36 @@ impl Broker {
         let half = usize::from(count) / 2;
         for side in [these, others] {
             if side.len() <= half {
-                self.set_nodes(&side, NodeState::Down);
+                // It is closed: nothing to open.
+                let _ = self.set_nodes(&side, NodeState::Down);
             }
         }
     }
 
     /// Joins all nodes again: those that were cut off, paused or killed as well.
-    pub fn heal(&self) {
+    ///
+    /// # Errors
+    ///
+    /// When the operating system doesn't let one listen any more.
+    pub fn heal(&self) -> io::Result<()> {
         let count = u16::try_from(self.addresses.len()).unwrap_or(u16::MAX);
-        self.set_nodes(&(0..count).collect::<Vec<_>>(), NodeState::Up);
+        self.set_nodes(&(0..count).collect::<Vec<_>>(), NodeState::Up)
     }
 
-    pub(crate) fn set_nodes(&self, nodes: &[u16], state: NodeState) {
+    /// Nodes that are down have their ports closed.
+    pub(crate) fn set_nodes(&self, nodes: &[u16], state: NodeState) -> io::Result<()> {
+        let doors = || nodes.iter().filter_map(|&node| self.doors.get(usize::from(node)));
+        if state == NodeState::Down {
+            doors().for_each(|door| door.close());
+        }
         self.shared.with(|core, now| {
             core.now = core.now.max(now);
             core.set_nodes(nodes, state);
         });
+        if state == NodeState::Up {
+            doors().try_for_each(|door| door.reopen())?;
+        }
+        Ok(())
     }
 
     /// Restarts: all connections are closed without a word; durable exchanges and queues stay, with the
@@ -283,7 +344,7 @@ impl Broker {
 }
 
 /// Takes in clients, each with a task of its own, which end with this one.
-async fn listen(shared: Arc<Shared>, listener: TcpListener, index: usize) {
+async fn listen(shared: Arc<Shared>, door: Arc<Door>, index: usize) {
     let mut clients = JoinSet::new();
     let mut questions = shared.questions();
     // One may have been asked before.
@@ -300,7 +361,7 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener, index: usize) {
             poll_fn(|cx| {
                 // Those who are gone are let go of meanwhile.
                 while let Poll::Ready(Some(_)) = clients.poll_join_next(cx) {}
-                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                if let Poll::Ready(accepted) = door.poll_accept(cx) {
                     return Poll::Ready(Some(accepted));
                 }
                 asked.as_mut().poll(cx).map(|_| None)
@@ -308,7 +369,7 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener, index: usize) {
             .await
         };
         match accepted {
-            Some(Ok((socket, peer))) => serve(&mut clients, socket, peer.to_string()),
+            Some(Ok((socket, peer))) => serve(&mut clients, socket, peer),
             Some(Err(_)) => {
                 // Out of file descriptors, perhaps: the clients that are there may go on meanwhile.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -316,22 +377,13 @@ async fn listen(shared: Arc<Shared>, listener: TcpListener, index: usize) {
             None => {
                 let question = *questions.borrow_and_update();
                 // Those of whom the runtime has yet to hear.
-                while let Some((socket, peer)) = accept_now(&listener) {
+                while let Some((socket, peer)) = door.accept_now() {
                     serve(&mut clients, socket, peer);
                 }
                 shared.with(|core, _| core.report_listener(index, question));
             }
         }
     }
-}
-
-/// Who waits to be let in, as the operating system knows it.
-fn accept_now(listener: &TcpListener) -> Option<(TcpStream, String)> {
-    let (socket, _) = SockRef::from(listener).accept().ok()?;
-    socket.set_nonblocking(true).ok()?;
-    let socket = TcpStream::from_std(socket.into()).ok()?;
-    let peer = socket.peer_addr().map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
-    Some((socket, peer))
 }
 
 /// Does what is due when it is.

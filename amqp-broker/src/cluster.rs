@@ -1,6 +1,7 @@
 //! The double of a small cluster, as a program holds it.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 
 use crate::broker::Broker;
@@ -69,27 +70,38 @@ impl<'a> Node<'a> {
         self.broker.url_of(self.address())
     }
 
-    /// Kills it: its connections are reset, and new ones at once.
+    /// Kills it: its connections are reset, and its port is closed (`ECONNREFUSED`).
     pub fn kill(&self) {
-        self.set(NodeState::Down);
+        // It is closed: nothing to open.
+        let _ = self.set(NodeState::Down);
     }
 
-    /// Starts it again after [`kill`](Self::kill).
-    pub fn start(&self) {
-        self.set(NodeState::Up);
+    /// Starts it again after [`kill`](Self::kill), with the same port.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system doesn't let it listen any more.
+    pub fn start(&self) -> io::Result<()> {
+        self.set(NodeState::Up)
     }
 
-    /// Freezes it: it neither reads nor writes, and its sockets stay open. To the others it is away.
+    /// Freezes it: it neither reads nor writes, and its sockets stay open. To the others it is away. Like a
+    /// process that is stopped it doesn't notice that a client has gone, until [`resume`](Self::resume).
     pub fn pause(&self) {
-        self.set(NodeState::Paused);
+        // It stays open.
+        let _ = self.set(NodeState::Paused);
     }
 
     /// Lets it go on.
-    pub fn resume(&self) {
-        self.set(NodeState::Up);
+    ///
+    /// # Errors
+    ///
+    /// None where it was paused; otherwise as [`start`](Self::start).
+    pub fn resume(&self) -> io::Result<()> {
+        self.set(NodeState::Up)
     }
 
-    fn set(&self, state: NodeState) {
-        self.broker.set_nodes(&[self.index], state);
+    fn set(&self, state: NodeState) -> io::Result<()> {
+        self.broker.set_nodes(&[self.index], state)
     }
 }

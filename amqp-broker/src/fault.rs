@@ -1,14 +1,18 @@
-//! Faults on demand: what is to go wrong, said in one line, and a handle that tells whether it did.
+//! Faults on demand: what is to go wrong, said in one line.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use amqp091::protocol::{CLASSES, ReplyCode};
+use amqp091::protocol::ReplyCode;
 use amqp091::types::ShortStr;
 
-use crate::core::faults::{Action, Cut, Direction, Filter, RuleId, Trigger};
+#[cfg(doc)]
+use crate::broker::Broker;
+use crate::core::faults::{Action, Cut, Direction, Filter, Trigger};
+use crate::core::sense::{Nonsense, check, known};
+use crate::rule::Rule;
 use crate::shared::Shared;
 
 /// What a rule is for: made by [`Broker::on`](crate::Broker::on) and its siblings, narrowed by the methods
@@ -31,8 +35,38 @@ use crate::shared::Shared;
 /// # Ok(()) }
 /// ```
 ///
-/// Of several rules for the same frame the one that was made first acts, the others don't see the frame.
-/// Frames that an action makes no sense for (a `nack` of anything but a publish) don't match its rule.
+/// # What there is
+///
+/// | to provoke | say |
+/// |---|---|
+/// | a connection that is lost now | [`at_once()`](Broker::at_once)`.`[`drop_before()`](Self::drop_before) |
+/// | … after N octets, in the middle of the n-th frame | [`drop_after_octets(n)`](Self::drop_after_octets), [`on_frame()`](Broker::on_frame)`.nth(n).`[`drop_mid_frame()`](Self::drop_mid_frame) |
+/// | … before the broker acted, and after | `on("basic.publish").`[`drop_before()`](Self::drop_before), [`drop_after()`](Self::drop_after) |
+/// | late, withheld and gathered confirms | `on("basic.ack").to_client().`[`delay(d)`](Self::delay), [`hold()`](Self::hold), [`coalesce(n)`](Self::coalesce) |
+/// | publishes that are refused, come back, get lost | `on("basic.publish").`[`nack()`](Self::nack), [`give_back()`](Self::give_back), [`discard()`](Self::discard) |
+/// | a consumer that is cancelled | `at_once().queue("q").`[`cancel_consumer()`](Self::cancel_consumer) |
+/// | a channel, a connection closed with a code | [`close_channel(406, "why")`](Self::close_channel), [`close_connection(320, "why")`](Self::close_connection) |
+/// | other limits | `on("connection.tune").`[`tune(..)`](Self::tune) |
+/// | blocked publishers | [`block("low on memory")`](Self::block), [`unblock()`](Self::unblock), [`Broker::block`] |
+/// | a broker that can't be reached | [`Broker::refuse_connections`]; [`on_connect()`](Broker::on_connect)`.`[`drop_before()`](Self::drop_before) lets in and drops |
+/// | silence, half a connection | [`go_silent()`](Self::go_silent), [`stop_reading()`](Self::stop_reading), [`stop_writing()`](Self::stop_writing) |
+/// | octets that are wrong | [`corrupt(octet)`](Self::corrupt) |
+/// | late replies; a reply goes out at once otherwise | `on("queue.declare-ok").`[`delay(d)`](Self::delay) |
+/// | a restart that keeps what is durable | [`restart()`](Self::restart), [`Broker::restart`] |
+/// | nodes killed, paused, cut off | [`Broker::node`], [`Broker::partition`] |
+///
+/// # Which rule acts
+///
+/// Each rule counts all frames that it is for. Of several whose turn it is with the same frame, the one that
+/// was made first acts. Rules for methods come before those for [frames](Broker::on_frame), which don't
+/// count what they acted on. Within [`Broker::on_any_method`], frames that an action makes no sense for (a `nack`
+/// of anything but a publish) don't match.
+///
+/// # Panics
+///
+/// The method that says what is to happen panics where the rule could never fire: a method that there
+/// isn't, a `nack` of anything but `basic.publish`, a queue where the method names none. So does the end of a
+/// [`Rule`] that never fired.
 ///
 /// While there are rules the broker confirms publishes one by one, never several with one `multiple`, so
 /// that the n-th confirm is the n-th message's.
@@ -45,7 +79,7 @@ use crate::shared::Shared;
 pub struct Fault<'a> {
     shared: &'a Arc<Shared>,
     filter: Filter,
-    wrong: Option<String>,
+    wrong: Option<Nonsense>,
     reset: bool,
 }
 
@@ -53,12 +87,6 @@ impl fmt::Debug for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Fault").field(&self.filter).finish()
     }
-}
-
-/// The specification's own copy of a method's name.
-fn known(name: &str) -> Option<&'static str> {
-    let methods = CLASSES.iter().flat_map(|class| class.methods);
-    methods.map(|method| method.name).find(|known| *known == name)
 }
 
 impl<'a> Fault<'a> {
@@ -78,12 +106,16 @@ impl<'a> Fault<'a> {
     }
 
     pub(crate) fn on(shared: &'a Arc<Shared>, name: &str) -> Self {
-        let trigger = known(name).map_or(Trigger::AnyMethod, Trigger::Method);
-        let mut fault = Self::new(shared, trigger);
-        if known(name).is_none() {
-            fault.wrong = Some(format!("there is no method {name:?}"));
+        match known(name) {
+            Ok(name) => Self::new(shared, Trigger::Method(name)),
+            Err(wrong) => Self::new(shared, Trigger::AnyMethod).but(wrong),
         }
-        fault
+    }
+
+    /// Notes what is wrong, if nothing is yet.
+    fn but(mut self, wrong: Nonsense) -> Self {
+        self.wrong.get_or_insert(wrong);
+        self
     }
 
     /// Only what clients send. Without this and [`to_client`](Self::to_client) a method that both sides
@@ -140,10 +172,11 @@ impl<'a> Fault<'a> {
     }
 
     fn field(mut self, name: &'static str, value: &[u8]) -> Self {
-        match ShortStr::new(value) {
-            Ok(value) => self.filter.fields.push((name, value)),
-            Err(_) => self.wrong = Some(format!("a {name} has at most 255 octets")),
-        }
+        let Ok(short) = ShortStr::new(value) else {
+            let value = String::from_utf8_lossy(value).into_owned();
+            return self.but(Nonsense::TooLong { field: name, value });
+        };
+        self.filter.fields.push((name, short));
         self
     }
 
@@ -162,8 +195,10 @@ impl<'a> Fault<'a> {
 
     /// Each match with this probability, 0 to 1, by a sequence that the seed determines.
     pub fn chance(mut self, probability: f64, seed: u64) -> Self {
-        // All of it is as good as certain, and nothing below none.
-        let chance = (probability.clamp(0.0, 1.0) * u64::MAX as f64) as u64;
+        if !(0.0..=1.0).contains(&probability) {
+            return self.but(Nonsense::Number("a probability is a number from 0 to 1"));
+        }
+        let chance = (probability * u64::MAX as f64) as u64;
         self.filter.chance = Some((chance, seed));
         self
     }
@@ -175,19 +210,23 @@ impl<'a> Fault<'a> {
         self
     }
 
+    #[track_caller]
     fn make(self, action: Action) -> Rule {
+        let place = Location::caller();
+        let wrong = self.wrong.or_else(|| check(&self.filter, &action).err());
         #[expect(clippy::panic, reason = "a test that says what can't be has to hear of it")]
-        if let Some(wrong) = self.wrong {
-            panic!("{wrong}");
+        if let Some(wrong) = wrong {
+            panic!("a rule that makes no sense: {wrong}");
         }
-        let what = format!("{:?} of {:?}", action, self.filter.trigger);
-        let (id, hits) = self.shared.with(|core, now| {
+        let what = format!("{}: {action}", self.filter);
+        let (id, tally) = self.shared.with(|core, now| {
             core.now = core.now.max(now);
             core.add_rule(self.filter, action)
         });
-        Rule { shared: Arc::clone(self.shared), id, hits, what, optional: false }
+        Rule::new(Arc::clone(self.shared), id, tally, what, place)
     }
 
+    #[track_caller]
     fn cut(self, cut: Cut) -> Rule {
         let reset = self.reset;
         self.make(Action::Drop { cut, reset })
@@ -195,34 +234,147 @@ impl<'a> Fault<'a> {
 
     /// Closes the socket before the frame: a client's isn't carried out, the broker's isn't sent. After
     /// [`Broker::on_connect`](crate::Broker::on_connect): refuses the connection.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let rule = broker.on("basic.publish").drop_before();
+    /// assert!(matches!(channel.publish("", "q", "m").await?.await, Outcome::Unknown(_)));
+    /// assert_eq!(broker.queue("q").unwrap().ready, 0);
+    ///
+    /// // At once: all connections that are there.
+    /// let other = Connection::open(&broker.url()).await?;
+    /// let dropped = broker.at_once().drop_before();
+    /// assert!(other.closed().await.is_err());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn drop_before(self) -> Rule {
         self.cut(Cut::Before)
     }
 
     /// Closes the socket behind the frame: a client's is carried out, and the client hears nothing of it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let rule = broker.on("basic.publish").drop_after();
+    /// // The message is there, and its publisher can't know: sent again, it is there twice.
+    /// assert!(matches!(channel.publish("", "q", "m").await?.await, Outcome::Unknown(_)));
+    /// assert_eq!(broker.queue("q").unwrap().ready, 1);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn drop_after(self) -> Rule {
         self.cut(Cut::After)
     }
 
     /// Closes the socket after so many octets more of the broker's output, the matching frame included if
     /// it is the broker's.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// let rule = broker.on_connect().drop_after_octets(100);
+    /// assert!(Connection::open(&broker.url()).await.is_err());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn drop_after_octets(self, octets: usize) -> Rule {
         self.cut(Cut::Octets(octets))
     }
 
     /// Closes the socket in the middle of the frame; if it is a client's, in the middle of the first that
     /// the broker sends then.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// // In the middle of the third frame that the broker sends.
+    /// let rule = broker.on_frame().nth(3).drop_mid_frame();
+    /// assert!(channel.queue_declare("1").await.is_ok());
+    /// assert!(channel.queue_declare("2").await.is_ok());
+    /// assert!(channel.queue_declare("3").await.is_err());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn drop_mid_frame(self) -> Rule {
         self.cut(Cut::Middle)
     }
 
     /// Has the frame wait by the broker's clock ([`Broker::advance`](crate::Broker::advance)). One from a
     /// client keeps all waiting that the client sends behind it; one to a client is overtaken by others.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// // A broker that is slow to answer, by its own clock.
+    /// let late = broker.on("queue.declare-ok").delay(Duration::from_secs(60));
+    /// let call = tokio::spawn(channel.queue_declare("slow").into_future());
+    /// late.fired(1).await;
+    /// assert!(!call.is_finished());
+    /// broker.advance(Duration::from_secs(60));
+    /// assert!(call.await?.is_ok());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn delay(self, span: Duration) -> Rule {
         self.make(Action::Delay(span))
     }
 
     /// The same until [`Rule::release`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let held = broker.on("basic.ack").to_client().hold();
+    /// let confirm = channel.publish("", "q", "m").await?;
+    /// held.fired(1).await;
+    /// assert_eq!(broker.queue("q").unwrap().ready, 1);
+    /// held.release();
+    /// assert!(confirm.await.is_confirmed());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn hold(self) -> Rule {
         self.make(Action::Hold)
     }
@@ -230,49 +382,216 @@ impl<'a> Fault<'a> {
     /// Gathers confirms to the client (`basic.ack`) until there are so many on a channel, and sends one
     /// `multiple` for them, unless that spoke for a message that another rule keeps the client from hearing
     /// of; the rest by [`Rule::release`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let gathered = broker.on("basic.ack").to_client().coalesce(3);
+    /// let mut confirms = Vec::new();
+    /// for _ in 0..3 {
+    ///     confirms.push(channel.publish("", "q", "m").await?);
+    /// }
+    /// // One basic.ack for all of them.
+    /// for confirm in confirms {
+    ///     assert!(confirm.await.is_confirmed());
+    /// }
+    /// assert_eq!(gathered.hits(), 3);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn coalesce(self, count: u32) -> Rule {
         self.make(Action::Coalesce(count))
     }
 
     /// Swallows the frame: a client's is not carried out, the broker's is not sent.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// // A message that is lost on the way, and nobody says so.
+    /// let lost = broker.on("basic.publish").nth(1).discard();
+    /// let confirm = channel.publish("", "q", "lost").await?;
+    /// assert!(channel.publish("", "q", "kept").await?.await.is_confirmed());
+    /// assert_eq!(broker.messages("q").unwrap()[0].body, "kept");
+    /// # drop(confirm);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn discard(self) -> Rule {
         self.make(Action::Discard)
     }
 
     /// Refuses a publish (`basic.nack`), on channels with confirms; it reaches no queue.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let refused = broker.on("basic.publish").routing_key("q").nth(2).nack();
+    /// assert!(channel.publish("", "q", "1").await?.await.is_confirmed());
+    /// assert!(matches!(channel.publish("", "q", "2").await?.await, Outcome::Nacked));
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn nack(self) -> Rule {
         self.make(Action::Nack)
     }
 
     /// Returns a publish as unroutable (312 NO_ROUTE), whether it is mandatory or not; it is confirmed
     /// behind that, and reaches no queue.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let returned = broker.on("basic.publish").give_back();
+    /// let outcome = channel.publish("", "q", "m").mandatory(true).await?.await;
+    /// assert!(matches!(outcome, Outcome::Returned(message) if message.body == "m"));
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn give_back(self) -> Rule {
         self.make(Action::Return)
     }
 
     /// Cancels the consumer that the method names, or all of its channel, and tells the client
     /// (`basic.cancel`). At once: those of the queue or tag that the rule is for.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let mut consumer = channel.consume("q").await?;
+    /// let cancelled = broker.at_once().queue("q").cancel_consumer();
+    /// assert!(matches!(consumer.next().await, Some(Err(Error::ConsumerCancelled { .. }))));
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn cancel_consumer(self) -> Rule {
         self.make(Action::CancelConsumer)
     }
 
     /// Closes the channel with this code and text, in the place of carrying a client's method out, or
     /// behind the broker's. The text is preceded by the code's name, as always.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let closed = broker.on("basic.qos").close_channel(406, "not today");
+    /// let error = channel.qos(10).await.unwrap_err();
+    /// assert!(error.to_string().contains("PRECONDITION_FAILED - not today"));
+    /// assert!(connection.check_open().is_ok());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn close_channel(self, code: u16, text: impl Into<String>) -> Rule {
         self.make(Action::CloseChannel(ReplyCode(code), text.into()))
     }
 
     /// Closes the connection likewise.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let closed = broker.at_once().close_connection(320, "maintenance");
+    /// let error = connection.closed().await.unwrap_err();
+    /// assert!(error.to_string().contains("CONNECTION_FORCED - maintenance"));
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn close_connection(self, code: u16, text: impl Into<String>) -> Rule {
         self.make(Action::CloseConnection(ReplyCode(code), text.into()))
     }
 
     /// Offers these limits in the place of the broker's own; for `connection.tune`. Heartbeat in seconds.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// let offer = broker.on("connection.tune").tune(7, 8192, 3);
+    /// let connection = Connection::open(&broker.url()).await?;
+    /// assert_eq!((connection.channel_max(), connection.frame_max()), (7, 8192));
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn tune(self, channel_max: u16, frame_max: u32, heartbeat: u16) -> Rule {
         self.make(Action::Tune { channel_max, frame_max, heartbeat })
     }
 
     /// Blocks publishers, as [`Broker::block`](crate::Broker::block) does.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let blocked = broker.on("basic.publish").nth(2).block("low on disk");
+    /// for _ in 0..2 {
+    ///     assert!(channel.publish("", "q", "m").await?.await.is_confirmed());
+    /// }
+    /// # let third = channel.publish("", "q", "m").await?;
+    /// # blocked.fired(1).await;
+    /// // The third waits in the client, or in its socket, until:
+    /// let unblocked = broker.at_once().unblock();
+    /// # assert!(third.await.is_confirmed());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn block(self, reason: &str) -> Rule {
         let octets = reason.as_bytes();
         let reason = ShortStr::new(&octets[..octets.len().min(ShortStr::MAX_LEN)]);
@@ -280,93 +599,137 @@ impl<'a> Fault<'a> {
     }
 
     /// Lets them go on.
+    #[track_caller]
     pub fn unblock(self) -> Rule {
         self.make(Action::Unblock)
     }
 
     /// Reads nothing more from the client: until [`Rule::release`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let deaf = broker.at_once().stop_reading();
+    /// channel.publish_unconfirmed("", "q", "m").await?;
+    /// broker.settled().await;
+    /// assert_eq!(broker.queue("q").unwrap().ready, 0);
+    /// deaf.release();
+    /// broker.settled().await;
+    /// assert_eq!(broker.queue("q").unwrap().ready, 1);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn stop_reading(self) -> Rule {
         self.make(Action::StopReading)
     }
 
     /// Writes nothing more to the client, heartbeats included, and goes on reading: until
     /// [`Rule::release`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// let mute = broker.at_once().stop_writing();
+    /// let confirm = channel.publish("", "q", "m").await?;
+    /// broker.settled().await;
+    /// // It was carried out, and the client hears nothing of it.
+    /// assert_eq!(broker.queue("q").unwrap().ready, 1);
+    /// mute.release();
+    /// assert!(confirm.await.is_confirmed());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn stop_writing(self) -> Rule {
         self.make(Action::StopWriting)
     }
 
     /// Neither reads nor writes, and leaves the socket open, as a host does that is gone: until
     /// [`Rule::release`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// # use amqp091_client::ConnectOptions;
+    /// # tokio::time::pause();
+    /// # drop((channel, connection));
+    /// let options = ConnectOptions::from_uri(&broker.url())?.heartbeat(Duration::from_secs(5));
+    /// let connection = Connection::connect(&options).await?;
+    /// let silent = broker.at_once().go_silent();
+    /// // Found out by the heartbeats that don't come.
+    /// assert!(connection.closed().await.is_err());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn go_silent(self) -> Rule {
         self.make(Action::Silence)
     }
 
     /// Turns all bits of the octet at this place of the broker's frame over; 0 is the frame's type, 1 and
     /// 2 the channel, 3 to 6 the size. The last octet if there are fewer.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// // The end of the frame isn't the end.
+    /// let corrupt = broker.on("queue.declare-ok").corrupt(usize::MAX);
+    /// assert!(channel.queue_declare("x").await.is_err());
+    /// assert!(connection.closed().await.is_err());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn corrupt(self, octet: usize) -> Rule {
         self.make(Action::Corrupt { octet })
     }
 
     /// Restarts the broker, as [`Broker::restart`](crate::Broker::restart) does, in the place of carrying
     /// a client's method out.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use amqp091_broker::Broker;
+    /// # use amqp091_client::{Connection, Error, Outcome};
+    /// # let broker = Broker::start().await?;
+    /// # let connection = Connection::open(&broker.url()).await?;
+    /// # let channel = connection.channel().await?;
+    /// # channel.queue_declare("q").await?;
+    /// channel.queue_declare("kept").durable(true).await?;
+    /// let restart = broker.on("basic.publish").restart();
+    /// assert!(matches!(channel.publish("", "q", "m").await?.await, Outcome::Unknown(_)));
+    /// assert!(broker.queue("kept").is_some() && broker.queue("q").is_none());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
     pub fn restart(self) -> Rule {
         self.make(Action::Restart)
-    }
-}
-
-/// A rule as long as it is there: what is to happen, and how often it has.
-///
-/// A test that provokes a fault which never comes shows nothing, so dropping the handle of a rule that
-/// never fired panics, unless the thread is panicking already, or [`optional`](Self::optional) was said.
-/// The rule ends with its handle, and lets go of what it holds.
-#[must_use = "a rule ends with its handle"]
-pub struct Rule {
-    shared: Arc<Shared>,
-    id: RuleId,
-    hits: Arc<AtomicU64>,
-    what: String,
-    optional: bool,
-}
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rule").field("what", &self.what).field("hits", &self.hits()).finish()
-    }
-}
-
-impl Rule {
-    /// How often it has fired.
-    pub fn hits(&self) -> u64 {
-        self.hits.load(Ordering::Relaxed)
-    }
-
-    /// Lets go of what it has held back so far: frames, reading, writing. It goes on for what comes.
-    pub fn release(&self) {
-        self.shared.with(|core, now| {
-            core.now = core.now.max(now);
-            core.release(self.id);
-        });
-    }
-
-    /// Fine if it never fires.
-    pub fn optional(mut self) -> Self {
-        self.optional = true;
-        self
-    }
-}
-
-impl Drop for Rule {
-    /// # Panics
-    ///
-    /// If it never fired, see above.
-    fn drop(&mut self) {
-        self.shared.with(|core, now| {
-            core.now = core.now.max(now);
-            core.remove_rule(self.id);
-        });
-        #[expect(clippy::panic, reason = "that is how a test fails")]
-        if self.hits() == 0 && !self.optional && !std::thread::panicking() {
-            panic!("a fault never happened: {}", self.what);
-        }
     }
 }

@@ -40,11 +40,13 @@ mod broker;
 mod builder;
 mod cluster;
 mod core;
+mod door;
 mod driver;
 mod event;
 mod fault;
 mod inspect;
 mod profile;
+mod rule;
 mod settings;
 mod shared;
 mod transport;
@@ -53,11 +55,12 @@ pub use crate::broker::Broker;
 pub use crate::builder::BrokerBuilder;
 pub use crate::cluster::Node;
 pub use crate::event::BrokerEvent;
-pub use crate::fault::{Fault, Rule};
+pub use crate::fault::Fault;
 pub use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
 pub use crate::profile::Profile;
+pub use crate::rule::Rule;
 pub use crate::transport::MemoryStream;
 
 /// The README's examples are tests.

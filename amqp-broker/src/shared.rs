@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     asked: watch::Sender<u64>,
     /// Told when somebody has answered it.
     answered: Notify,
+    /// Told when a rule has fired.
+    pub(crate) fired: Notify,
 }
 
 struct State {
@@ -46,6 +48,7 @@ impl Shared {
             started: (!manual_time).then(Instant::now),
             asked: watch::Sender::new(0),
             answered: Notify::new(),
+            fired: Notify::new(),
         })
     }
 
@@ -133,7 +136,11 @@ impl Shared {
             state.core.take_wakes(&mut wakes);
         }
         let has_report = state.core.take_report();
+        let has_fired = state.core.has_fired();
         drop(state);
+        if has_fired {
+            self.fired.notify_waiters();
+        }
         if has_report {
             self.answered.notify_waiters();
         }

@@ -136,13 +136,39 @@ async fn refused_twice_then_let_in() {
 }
 
 #[tokio::test]
+async fn refused_by_a_port_that_is_closed() {
+    // Without anybody there, too.
+    let empty = Broker::start().await.unwrap();
+    empty.refuse_connections();
+    std::net::TcpListener::bind(empty.addresses()[0]).unwrap_err();
+    empty.accept_connections().unwrap();
+    TcpStream::connect(empty.addresses()[0]).await.unwrap();
+    let (broker, connection, _channel) = opened().await;
+    for _ in 0..3 {
+        broker.refuse_connections();
+        broker.refuse_connections();
+        for _ in 0..2 {
+            let error = TcpStream::connect(broker.addresses()[0]).await.unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        }
+        // Nobody else gets the port, and who is there stays.
+        std::net::TcpListener::bind(broker.addresses()[0]).unwrap_err();
+        connection.channel().await.unwrap();
+        broker.settled().await;
+        broker.accept_connections().unwrap();
+        broker.accept_connections().unwrap();
+        Connection::open(&broker.url()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn delayed_and_held() {
     let (broker, _connection, channel) = opened().await;
     let delayed = broker.on("queue.declare-ok").nth(1).delay(Duration::from_secs(60));
     let held = broker.on("queue.purge").hold();
     let mut declare = pin!(channel.queue_declare("late").into_future());
     assert!(is_pending(&mut declare).await);
-    until(|| delayed.hits() == 1).await;
+    delayed.fired(1).await;
     broker.advance(Duration::from_secs(59));
     assert!(is_pending(&mut declare).await);
     broker.advance(Duration::from_secs(1));
@@ -150,7 +176,7 @@ async fn delayed_and_held() {
     assert!(confirmed(&channel).await.is_confirmed());
     let mut purge = pin!(channel.queue_purge("q").into_future());
     assert!(is_pending(&mut purge).await);
-    until(|| held.hits() == 1).await;
+    held.fired(1).await;
     assert_eq!(ready(&broker), 1);
     held.release();
     assert_eq!(purge.await.unwrap().message_count, 1);
@@ -164,7 +190,7 @@ async fn a_publish_that_comes_late() {
     let second = channel.publish("", "q", "2").await.unwrap();
     let third = channel.publish("", "q", "3").await.unwrap();
     assert!(first.await.is_confirmed());
-    until(|| rule.hits() == 1).await;
+    rule.fired(1).await;
     assert_eq!(ready(&broker), 1);
     broker.advance(Duration::from_secs(5));
     assert!(second.await.is_confirmed() && third.await.is_confirmed());
@@ -181,7 +207,7 @@ async fn confirms_coalesced() {
     for _ in 0..9 {
         confirms.push(channel.publish("", "q", "m").await.unwrap());
     }
-    until(|| rule.hits() == 9).await;
+    rule.fired(9).await;
     let mut first = pin!(confirms.remove(0).into_future());
     assert!(is_pending(&mut first).await);
     confirms.push(channel.publish("", "q", "m").await.unwrap());
@@ -190,7 +216,7 @@ async fn confirms_coalesced() {
         assert!(confirm.await.is_confirmed());
     }
     let rest = channel.publish("", "q", "m").await.unwrap();
-    until(|| rule.hits() == 11).await;
+    rule.fired(11).await;
     rule.release();
     assert!(rest.await.is_confirmed());
 }
@@ -218,10 +244,9 @@ async fn nacked_and_returned() {
     let returned = broker.on("basic.publish").routing_key("q").nth(3).give_back();
     assert!(confirmed(&channel).await.is_confirmed());
     assert!(matches!(confirmed(&channel).await, Outcome::Nacked));
-    assert!(confirmed(&channel).await.is_confirmed());
     let publish = channel.publish("", "q", "m").mandatory(true).await.unwrap();
     assert!(matches!(publish.await, Outcome::Returned(_)));
-    assert_eq!((nacked.hits(), returned.hits(), ready(&broker)), (1, 1, 2));
+    assert_eq!((nacked.hits(), returned.hits(), ready(&broker)), (1, 1, 1));
 }
 
 #[tokio::test]
@@ -373,17 +398,98 @@ async fn by_chance_and_the_same_each_time() {
     assert_eq!(runs[0], runs[1]);
 }
 
-#[tokio::test]
-#[should_panic(expected = "a fault never happened")]
-async fn a_rule_that_never_fires_fails_the_test() {
-    let broker = Broker::start().await.unwrap();
-    drop(broker.on("basic.publish").nack().optional());
-    let _rule = broker.on("basic.publish").nack();
+/// What a panic says.
+fn message(panicked: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    let payload = std::panic::catch_unwind(panicked).unwrap_err();
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => (*payload.downcast::<&str>().unwrap()).to_owned(),
+    }
 }
 
 #[tokio::test]
-#[should_panic(expected = "there is no method \"basic.pubish\"")]
-async fn a_method_that_there_is_not() {
+async fn a_rule_that_never_fires_fails_the_test_and_says_what_it_waited_for() {
+    let (broker, _connection, channel) = opened().await;
+    drop(broker.on("basic.publish").nack().optional());
+    let rule = broker.on("basic.publish").queue("q").nth(3).nack();
+    let line = line!() - 1;
+    let none = broker.on("queue.purge").queue("q").hold();
+    assert!(confirmed(&channel).await.is_confirmed());
+    channel.publish("", "other", "m").await.unwrap().confirmed().await.unwrap();
+    let said = message(move || drop(rule));
+    for part in [
+        "a fault never happened: basic.publish, queue \"q\", number 3: nack it",
+        &format!("tests/faults.rs:{line}"),
+        "of 2 that came 1 matched",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = message(move || drop(none));
+    assert!(said.contains("nothing of the kind came"), "{said}");
+}
+
+#[tokio::test]
+async fn rules_that_never_fire_leave_a_panic_as_it_is() {
     let broker = Broker::start().await.unwrap();
-    let _rule = broker.on("basic.pubish").nack();
+    let rules = [broker.on("basic.publish").nack(), broker.on("basic.get").hold()];
+    let said = message(move || {
+        let _rules = rules;
+        panic!("the test's own");
+    });
+    assert_eq!(said, "the test's own");
+    // Two of them: the first says so, and the second doesn't end the process.
+    let rules = [broker.on("basic.publish").nack(), broker.on("basic.get").hold()];
+    let said = message(move || drop(rules));
+    assert!(said.contains("basic.publish: nack it"), "{said}");
+}
+
+#[tokio::test]
+async fn a_rule_that_makes_no_sense_is_refused_when_it_is_made() {
+    let broker = Broker::start().await.unwrap();
+    let span = Duration::from_secs(1);
+    type Make = fn(&Broker, Duration);
+    let rules: [(Make, &str); 21] = [
+        (
+            |b, _| drop(b.on("basic.pubish").nack()),
+            "\"basic.pubish\"; did you mean \"basic.publish\"?",
+        ),
+        (|b, _| drop(b.on("nonsense").nack()), "there is no method \"nonsense\""),
+        (|b, _| drop(b.on("basic.ack").nack()), "nack it is for basic.publish"),
+        (|b, _| drop(b.on("basic.publish").to_client().nack()), "sent by clients alone"),
+        (|b, _| drop(b.on("basic.deliver").from_client().hold()), "sent by the broker alone"),
+        (|b, _| drop(b.on("basic.ack").queue("q").hold()), "basic.ack has no queue"),
+        (|b, _| drop(b.on("basic.get").exchange("e").hold()), "basic.get has no exchange"),
+        (|b, _| drop(b.on("basic.get").queue("q".repeat(256)).hold()), "at most 255"),
+        (|b, _| drop(b.on("basic.get").nth(0).hold()), "counted from 1"),
+        (|b, _| drop(b.on("basic.get").times(0).hold()), "no time at all"),
+        (|b, _| drop(b.on("basic.get").chance(f64::NAN, 1).hold()), "from 0 to 1"),
+        (|b, _| drop(b.on("basic.get").chance(30.0, 1).hold()), "from 0 to 1"),
+        (|b, _| drop(b.on("basic.ack").coalesce(0)), "never send"),
+        (|b, _| drop(b.on("basic.ack").from_client().coalesce(2)), "the broker's basic.ack"),
+        (|b, _| drop(b.on("connection.start").tune(1, 1, 1)), "connection.tune"),
+        (|b, _| drop(b.on("queue.declare").corrupt(3)), "what the broker sends"),
+        (|b, _| drop(b.on("connection.open").channel(1).hold()), "no channel but 0"),
+        (|b, _| drop(b.on("connection.open").close_channel(404, "")), "on a channel"),
+        (|b, _| drop(b.on_connect().connection_name("n").drop_before()), "no name yet"),
+        (|b, span| drop(b.at_once().delay(span)), "for frames"),
+        (|b, _| drop(b.at_once().queue("q").drop_before()), "a connection has no queue"),
+    ];
+    for (make, expected) in rules {
+        let broker = std::panic::AssertUnwindSafe(&broker);
+        let said = message(move || make(&broker, span));
+        assert!(said.contains("makes no sense") && said.contains(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn every_rule_counts_what_it_is_for_whichever_acts() {
+    let (broker, _connection, channel) = opened().await;
+    let second = broker.on("basic.publish").nth(2).nack();
+    let third = broker.on("basic.publish").nth(3).give_back();
+    let mut outcomes = Vec::new();
+    for _ in 0..4 {
+        outcomes.push(confirmed(&channel).await.is_confirmed());
+    }
+    assert_eq!(outcomes, [true, false, true, true]);
+    assert_eq!((second.hits(), third.hits(), ready(&broker)), (1, 1, 2));
 }

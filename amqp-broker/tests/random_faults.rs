@@ -33,10 +33,20 @@ impl Random {
 /// The actions that keep one frame back and let others pass.
 const KEEPS_BACK: RangeInclusive<u64> = 4..=6;
 
+/// The action that turns an octet over.
+const CORRUPTS: u64 = 7;
+
 fn place<'a>(broker: &'a Broker, random: &mut Random, action: u64) -> Fault<'a> {
     // A return that is kept back would leave its confirm to tell the opposite.
     let places = if KEEPS_BACK.contains(&action) { 6 } else { 8 };
     let place = match random.below(places) {
+        // Of what the broker sends.
+        place if action == CORRUPTS => match place % 4 {
+            0 => broker.on("queue.declare-ok"),
+            1 => broker.on("basic.ack").to_client(),
+            2 => broker.on("confirm.select-ok"),
+            _ => broker.on_frame(),
+        },
         0 => broker.on("queue.declare"),
         1 => broker.on("queue.declare-ok"),
         2 => broker.on("basic.ack").to_client(),
@@ -61,7 +71,7 @@ fn fault(broker: &Broker, random: &mut Random) -> Rule {
         5 => place.hold(),
         6 => place.discard(),
         // What is in a frame is taken for true, but not its type or end.
-        7 => place.corrupt(if random.below(2) == 0 { 0 } else { usize::MAX }),
+        CORRUPTS => place.corrupt(if random.below(2) == 0 { 0 } else { usize::MAX }),
         8 => place.close_channel(406, "by chance"),
         9 => place.close_connection(320, "by chance"),
         10 => place.stop_reading(),

@@ -97,8 +97,35 @@ struct Rule {
     id: RuleId,
     filter: Filter,
     action: Action,
-    matches: u64,
-    hits: Arc<AtomicU64>,
+    tally: Arc<Tally>,
+}
+
+/// What has come of a rule so far, for its handle.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// What it might have been for: all methods of its name, say, whatever they name.
+    seen: AtomicU64,
+    matches: AtomicU64,
+    hits: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn matches(&self) -> u64 {
+        self.matches.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// One more, under the broker's lock; returns how many there are.
+    fn count(counter: &AtomicU64) -> u64 {
+        counter.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 /// All rules, in the order in which they were made.
@@ -106,6 +133,8 @@ struct Rule {
 pub(crate) struct Faults {
     rules: Vec<Rule>,
     made: RuleId,
+    /// Whether one has fired since the shell has looked.
+    has_fired: bool,
 }
 
 /// What a rule is asked about.
@@ -173,13 +202,19 @@ impl Faults {
 }
 
 impl Core {
+    /// Whether a rule has fired since this was asked last.
+    #[inline]
+    pub(crate) fn has_fired(&mut self) -> bool {
+        std::mem::take(&mut self.faults.has_fired)
+    }
+
     /// Makes a rule.
-    pub(crate) fn add_rule(&mut self, filter: Filter, action: Action) -> (RuleId, Arc<AtomicU64>) {
+    pub(crate) fn add_rule(&mut self, filter: Filter, action: Action) -> (RuleId, Arc<Tally>) {
         self.faults.made += 1;
         let id = self.faults.made;
-        let hits = Arc::new(AtomicU64::new(0));
+        let tally = Arc::new(Tally::default());
         let is_now = filter.trigger == Trigger::Now;
-        let rule = Rule { id, filter, action, matches: 0, hits: Arc::clone(&hits) };
+        let rule = Rule { id, filter, action, tally: Arc::clone(&tally) };
         self.faults.rules.push(rule);
         if is_now {
             let mut keys: Vec<_> =
@@ -189,7 +224,7 @@ impl Core {
                 self.strike(id, key);
             }
         }
-        (id, hits)
+        (id, tally)
     }
 
     /// Ends a rule, and lets go of what it holds.
@@ -198,7 +233,7 @@ impl Core {
         self.release(id);
     }
 
-    /// The first rule that is for what is seen, and what it does.
+    /// The first rule whose turn it is with what is seen, and what it does.
     pub(super) fn pick(&mut self, seen: &Seen<'_>) -> Option<(RuleId, Action)> {
         self.pick_among(None, seen)
     }
@@ -210,17 +245,21 @@ impl Core {
     ) -> Option<(RuleId, Action)> {
         let mut rules = std::mem::take(&mut self.faults.rules);
         let mut picked = None;
+        // All count what they are for, whichever acts.
         for rule in &mut rules {
             if only.is_some_and(|id| id != rule.id)
                 || !seen.is_on(rule.filter.trigger)
                 || !seen.allows(&rule.action)
-                || !self.is_for(&rule.filter, seen)
             {
                 continue;
             }
-            rule.matches += 1;
-            let hits = rule.hits.load(Ordering::Relaxed);
-            if rule.matches < rule.filter.nth || rule.filter.times.is_some_and(|most| hits >= most)
+            Tally::count(&rule.tally.seen);
+            if !self.is_for(&rule.filter, seen) {
+                continue;
+            }
+            let number = Tally::count(&rule.tally.matches);
+            if number < rule.filter.nth
+                || rule.filter.times.is_some_and(|most| rule.tally.hits() >= most)
             {
                 continue;
             }
@@ -230,9 +269,11 @@ impl Core {
                     continue;
                 }
             }
-            rule.hits.store(hits + 1, Ordering::Relaxed);
-            picked = Some((rule.id, rule.action.clone()));
-            break;
+            if picked.is_none() {
+                Tally::count(&rule.tally.hits);
+                picked = Some((rule.id, rule.action.clone()));
+                self.faults.has_fired = true;
+            }
         }
         self.faults.rules = rules;
         picked

@@ -34,6 +34,7 @@ mod publish;
 mod queue;
 mod refusal;
 mod restart;
+pub(crate) mod sense;
 mod settle;
 mod settled;
 mod slab;
