@@ -67,3 +67,10 @@ pub use crate::transport::MemoryStream;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What must hold whatever clients send, for the fuzz target `broker`.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn check_hostile(input: &[u8]) {
+    crate::core::hostile::check(input);
+}

@@ -5,6 +5,7 @@
 //! octets: so they panic by assertions alone, and know nothing of fuzzing.
 
 #![forbid(unsafe_code)]
+#![allow(unexpected_cfgs, reason = "cargo-fuzz sets `fuzzing`")]
 
 mod codegen_xml;
 mod field_table;
@@ -12,6 +13,13 @@ mod frame_stream;
 mod identity;
 mod methods;
 mod properties;
+
+/// What becomes of a broker: octets of clients, their methods in any order, time that goes by. The input's language is
+/// that of `amqp-broker/src/core/hostile.rs`, whose tests try the corpus.
+#[cfg(fuzzing)]
+pub fn broker(input: &[u8]) {
+    amqp091_broker::check_hostile(input);
+}
 
 /// XML for the generator, alone and as an overlay on the standard. What is not UTF-8 is made so.
 pub fn codegen_xml(input: &[u8]) {

@@ -22,6 +22,8 @@ mod deliver;
 mod exchange;
 pub(crate) mod faults;
 mod handshake;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hostile;
 mod inbound;
 mod inspect;
 mod lane;
