@@ -11,6 +11,7 @@ use std::time::Duration;
 use amqp091::types::{Method, ShortStr};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::builder::BrokerBuilder;
 use crate::cluster::Node;
@@ -391,6 +392,8 @@ async fn keep_time(shared: Arc<Shared>) {
     loop {
         let sooner = shared.sooner.notified();
         match shared.tick() {
+            // Others have their turn meanwhile.
+            Some(next) if next <= Instant::now() => tokio::task::yield_now().await,
             Some(next) => {
                 let _ = tokio::time::timeout_at(next, sooner).await;
             }

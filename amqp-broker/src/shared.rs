@@ -73,7 +73,11 @@ impl Shared {
         state.core.handle_timeout(now);
         state.alarm = state.core.next_deadline();
         let started = self.started;
-        let wake = state.alarm.and_then(|at| Some(started? + at.saturating_sub(state.ahead)));
+        let wake = match state.alarm {
+            // There was not time for all.
+            Some(at) if at <= now => Some(Instant::now()),
+            alarm => alarm.and_then(|at| started?.checked_add(at.saturating_sub(state.ahead))),
+        };
         self.finish(state);
         wake
     }
@@ -88,6 +92,9 @@ impl Shared {
         }
         state.ahead += span;
         state.core.handle_timeout(target);
+        while state.core.next_deadline().is_some_and(|next| next <= target) {
+            state.core.handle_timeout(target);
+        }
         // The timer's task thinks of another time.
         state.alarm = None;
         self.sooner.notify_one();

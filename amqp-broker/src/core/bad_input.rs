@@ -3,7 +3,7 @@
 use amqp091::content::ContentError;
 use amqp091::frame::{self, FrameError};
 use amqp091::protocol::{ReplyCode, basic};
-use amqp091::types::{Method, MethodId};
+use amqp091::types::{Method, MethodId, ShortStr};
 
 use super::channel::Channel;
 use super::refusal::Refusal;
@@ -85,7 +85,10 @@ pub(super) fn erlang_binary(octets: &[u8]) -> String {
     if octets.is_empty() {
         return "<<>>".to_owned();
     }
-    if octets.iter().all(|octet| (32..127).contains(octet)) {
+    let is_text = octets.iter().all(|octet| (32..127).contains(octet));
+    // A reply text has no room for more.
+    let octets = &octets[..octets.len().min(ShortStr::MAX_LEN)];
+    if is_text {
         return format!("<<\"{}\">>", String::from_utf8_lossy(octets));
     }
     let numbers: Vec<_> = octets.iter().map(u8::to_string).collect();

@@ -9,6 +9,7 @@ use amqp091::types::ShortStr;
 use super::connection::ConnectionKey;
 use super::consumer::ConsumerKey;
 use super::exchange::QueueKey;
+use super::memory::Share;
 use super::message::Entry;
 use super::slab::Key;
 
@@ -35,6 +36,10 @@ pub(crate) struct Channel {
     /// What an empty queue name stands for.
     pub(crate) last_queue: Option<ShortStr>,
     pub(crate) replies: Option<Replies>,
+    /// What it counts with in what the broker holds, the content that is coming included.
+    pub(crate) share: Share,
+    /// Octets of the content that is coming.
+    pub(crate) coming: usize,
 }
 
 /// What the channel is for.
@@ -56,7 +61,11 @@ pub(crate) struct Confirms {
 /// A part of a transaction.
 #[derive(Debug)]
 pub(crate) enum Pending {
-    Publish(basic::Publish, Content),
+    Publish(
+        basic::Publish,
+        Content,
+        #[expect(dead_code, reason = "held for what its end does")] Share,
+    ),
     Settle(Vec<(u64, Held)>, Settlement),
 }
 
@@ -85,8 +94,17 @@ pub(crate) struct Held {
     pub(crate) consumer: Option<ConsumerKey>,
 }
 
+/// What a transaction that is given up had settled.
+pub(crate) fn taken_by(pending: Vec<Pending>) -> Vec<(u64, Held)> {
+    let settled = pending.into_iter().filter_map(|step| match step {
+        Pending::Settle(held, _) => Some(held),
+        Pending::Publish(..) => None,
+    });
+    settled.flatten().collect()
+}
+
 impl Channel {
-    pub(crate) fn new(connection: ConnectionKey, number: u16, max_body: u64) -> Self {
+    pub(crate) fn new(connection: ConnectionKey, number: u16, max_body: u64, share: Share) -> Self {
         Self {
             connection,
             number,
@@ -101,7 +119,20 @@ impl Channel {
             mode: Mode::Normal,
             last_queue: None,
             replies: None,
+            share,
+            coming: 0,
         }
+    }
+
+    /// More of the content that is coming has come.
+    pub(crate) fn note_coming(&mut self, octets: usize) {
+        self.share.add(octets);
+        self.coming += octets;
+    }
+
+    /// The content that was coming has come, or never will.
+    pub(crate) fn forget_coming(&mut self) {
+        self.share.remove(std::mem::take(&mut self.coming));
     }
 
     /// Whether the prefetch of all consumers together allows one more message.
@@ -113,11 +144,15 @@ impl Channel {
 /// Deliveries that aren't settled, by delivery tag.
 #[derive(Debug, Default)]
 pub(crate) struct Unacked {
-    /// The tag before the first place.
-    before: u64,
-    places: VecDeque<Option<Held>>,
+    /// The highest tag that was given.
+    last: u64,
+    /// In the order of their tags; what was settled out of order leaves an empty place for a while.
+    places: VecDeque<(u64, Option<Held>)>,
     len: usize,
 }
+
+/// So many empty places are never too many.
+const EMPTY_PLACES: usize = 32;
 
 impl Unacked {
     pub(crate) fn len(&self) -> usize {
@@ -126,29 +161,40 @@ impl Unacked {
 
     /// Notes a delivery, and gives it its tag.
     pub(crate) fn push(&mut self, held: Held) -> u64 {
-        self.places.push_back(Some(held));
+        self.last += 1;
+        self.places.push_back((self.last, Some(held)));
         self.len += 1;
-        self.before + self.places.len() as u64
+        self.last
     }
 
     /// The tag of a delivery that needs no settling.
     pub(crate) fn skip(&mut self) -> u64 {
-        if self.places.is_empty() {
-            self.before += 1;
-            return self.before;
+        self.last += 1;
+        self.last
+    }
+
+    /// The place of a tag.
+    fn index(&self, tag: u64) -> Option<usize> {
+        let (first, _) = self.places.front()?;
+        // Most often no tag is missing.
+        let guess = usize::try_from(tag.checked_sub(*first)?).ok()?;
+        match self.places.get(guess) {
+            Some((found, _)) if *found == tag => Some(guess),
+            _ => self.places.binary_search_by_key(&tag, |(tag, _)| *tag).ok(),
         }
-        self.places.push_back(None);
-        self.before + self.places.len() as u64
     }
 
     /// Takes the delivery of this tag.
     pub(crate) fn take(&mut self, tag: u64) -> Option<Held> {
-        let index = usize::try_from(tag.checked_sub(self.before)?.checked_sub(1)?).ok()?;
-        let held = self.places.get_mut(index)?.take()?;
+        let index = self.index(tag)?;
+        let held = self.places.get_mut(index)?.1.take()?;
         self.len -= 1;
-        while let Some(None) = self.places.front() {
+        while let Some((_, None)) = self.places.front() {
             self.places.pop_front();
-            self.before += 1;
+        }
+        // A delivery that is never settled doesn't keep the places of all behind it.
+        if self.places.len() > 2 * self.len + EMPTY_PLACES {
+            self.places.retain(|(_, held)| held.is_some());
         }
         Some(held)
     }
@@ -156,13 +202,12 @@ impl Unacked {
     /// Takes all deliveries up to this tag, with their tags.
     pub(crate) fn take_through(&mut self, tag: u64) -> Vec<(u64, Held)> {
         let mut taken = Vec::new();
-        while self.before < tag
-            && let Some(place) = self.places.pop_front()
+        while self.places.front().is_some_and(|(found, _)| *found <= tag)
+            && let Some((found, place)) = self.places.pop_front()
         {
-            self.before += 1;
             if let Some(held) = place {
                 self.len -= 1;
-                taken.push((self.before, held));
+                taken.push((found, held));
             }
         }
         taken
@@ -174,25 +219,18 @@ impl Unacked {
     }
 
     /// Puts back what was taken: a transaction was rolled back.
-    pub(crate) fn restore(&mut self, mut taken: Vec<(u64, Held)>) {
-        taken.sort_by_key(|(tag, _)| *tag);
-        for (tag, held) in taken.into_iter().rev() {
-            while self.before >= tag {
-                self.places.push_front(None);
-                self.before -= 1;
-            }
-            let index = (tag - self.before - 1) as usize;
-            while self.places.len() <= index {
-                self.places.push_back(None);
-            }
-            if self.places[index].replace(held).is_none() {
-                self.len += 1;
-            }
+    pub(crate) fn restore(&mut self, taken: Vec<(u64, Held)>) {
+        if taken.is_empty() {
+            return;
         }
+        self.places.retain(|(_, held)| held.is_some());
+        self.len += taken.len();
+        self.places.extend(taken.into_iter().map(|(tag, held)| (tag, Some(held))));
+        self.places.make_contiguous().sort_unstable_by_key(|(tag, _)| *tag);
     }
 
     /// The highest tag that was given.
     pub(crate) fn last_tag(&self) -> u64 {
-        self.before + self.places.len() as u64
+        self.last
     }
 }

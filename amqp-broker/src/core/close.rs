@@ -3,7 +3,7 @@
 use amqp091::protocol::{ReplyCode, basic, channel, connection};
 use amqp091::types::MethodId;
 
-use super::channel::{ChannelKey, Mode};
+use super::channel::{ChannelKey, Mode, taken_by};
 use super::connection::{ConnectionKey, Phase};
 use super::consumer::ConsumerKey;
 use super::refusal::{Refusal, reply_text};
@@ -104,6 +104,7 @@ impl Core {
         self.note_activity();
         self.set_timer(key, None);
         self.connections.remove(key);
+        self.watch_memory();
     }
 
     /// Ends all that a connection has.
@@ -147,13 +148,10 @@ impl Core {
         channel.publish = None;
         channel.has_header = false;
         channel.assembler.reset();
+        channel.forget_coming();
         // What a transaction had settled isn't.
         if let Mode::Tx(pending) = std::mem::replace(&mut channel.mode, Mode::Normal) {
-            for step in pending.into_iter().rev() {
-                if let super::channel::Pending::Settle(held, _) = step {
-                    channel.unacked.restore(held);
-                }
-            }
+            channel.unacked.restore(taken_by(pending));
         }
         self.requeue_all(key);
     }

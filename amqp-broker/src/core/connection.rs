@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     pub(crate) last_write: Duration,
     /// Whether it was told not to publish.
     pub(crate) blocked: bool,
+    /// Whether there was no time, or no room for answers, for all that was read.
+    pub(crate) behind: bool,
     /// Channels that the client closed with what was read last.
     pub(crate) just_closed: Vec<u16>,
     /// Queues that are this connection's alone.
@@ -107,6 +109,7 @@ impl Connection {
             last_read: now,
             last_write: now,
             blocked: false,
+            behind: false,
             just_closed: Vec::new(),
             queues: Vec::new(),
             stalled: Vec::new(),

@@ -5,6 +5,7 @@ use amqp091::types::ShortStr;
 use super::channel::ChannelKey;
 use super::connection::ConnectionKey;
 use super::exchange::QueueKey;
+use super::memory::Share;
 use super::slab::Key;
 
 pub(crate) type ConsumerKey = Key<Consumer>;
@@ -21,6 +22,9 @@ pub(crate) struct Consumer {
     pub(crate) prefetch: u16,
     /// Messages that it holds.
     pub(crate) unacked: u32,
+    /// What it counts with in what the broker holds.
+    #[expect(dead_code, reason = "held for what its end does")]
+    pub(crate) share: Share,
 }
 
 impl Consumer {

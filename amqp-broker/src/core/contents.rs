@@ -45,6 +45,7 @@ impl Core {
     pub(super) fn handle_body(&mut self, key: ConnectionKey, number: u16, payload: Bytes) {
         let Some(channel_key) = self.content_channel(key, number) else { return };
         let Some(channel) = self.channels.get_mut(channel_key) else { return };
+        channel.note_coming(payload.len());
         let whole = channel.assembler.body(payload);
         self.handle_content(key, number, channel_key, whole);
     }
@@ -80,6 +81,12 @@ impl Core {
         let content = match whole {
             Ok(None) => {
                 channel.has_header = true;
+                // Alone it may have as much as it wants.
+                let coming = channel.coming;
+                if coming > 0 && self.is_exhausted_but(coming) {
+                    self.watch_memory();
+                    self.block_publisher(key);
+                }
                 return;
             }
             Ok(Some(content)) => content,
@@ -89,6 +96,7 @@ impl Core {
             }
         };
         channel.has_header = false;
+        channel.forget_coming();
         let Some(method) = channel.publish.take() else { return };
         let (method, content) = if self.faults.are_set() {
             let left = self.meddle_with_publish(key, number, channel_key, method, content);
@@ -112,10 +120,11 @@ impl Core {
         let Some(channel) = self.channels.get_mut(channel_key) else { return };
         let done = match &mut channel.mode {
             Mode::Tx(_) => self.check_publish(key, channel_key, &method, &content).map(|_| {
+                let share = self.weigh(content.body.len(), &content.properties);
                 if let Some(Channel { mode: Mode::Tx(pending), .. }) =
                     self.channels.get_mut(channel_key)
                 {
-                    pending.push(Pending::Publish(method, content));
+                    pending.push(Pending::Publish(method, content, share));
                 }
             }),
             _ => self.publish(key, channel_key, method, content),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use amqp091::protocol::basic;
 use amqp091::types::{FieldTable, LongStr, ShortStr, Timestamp, Value};
 
-use super::Core;
 use super::exchange::QueueKey;
 use super::message::{Entry, Message, encoded};
-use super::publish::{Entrance, MESSAGE_COST};
+use super::publish::Entrance;
+use super::timers::Timer;
+use super::{Core, EFFORT};
 use crate::profile::Profile;
 
 /// Why a message died.
@@ -55,10 +56,19 @@ impl Core {
         }
     }
 
-    /// Sends on those that died, and those that die of that.
+    /// Sends on those that died, and those that die of that. Where deaths lead to ever more of them, the
+    /// rest has its turn later, and where they take all memory, they lead nowhere.
     pub(super) fn settle_dead(&mut self) {
+        let before = self.effort;
         while let Some(dead) = self.dead.pop_front() {
-            self.send_on(&dead);
+            if !self.is_exhausted() {
+                self.send_on(&dead);
+            }
+            self.effort += 1;
+            if self.effort - before > EFFORT && !self.dead.is_empty() {
+                self.timers.set(self.now, Timer::Dead);
+                return;
+            }
         }
     }
 
@@ -98,6 +108,7 @@ impl Core {
         };
         properties.headers = Some(headers.clone());
         let Some(raw) = encoded(&properties) else { return };
+        let share = self.weigh(message.body.len(), &raw);
         let message = Message {
             exchange,
             routing_key: new_key.unwrap_or_else(|| message.routing_key.clone()),
@@ -108,10 +119,10 @@ impl Core {
             priority: message.priority,
             expiration: None,
             has_died: true,
-            share: self.meter.take(message.body.len() + MESSAGE_COST),
+            share,
         };
         self.route(vhost, entrance, &message, Some(&headers));
-        let message = Arc::new(message);
+        let message = self.shared_by_routed(message);
         let routed = std::mem::take(&mut self.routed);
         let deaths = match headers.get("x-death") {
             Some(Value::Array(deaths)) => deaths.as_slice(),
@@ -241,6 +252,13 @@ fn sort(table: &mut FieldTable) {
     let mut entries: Vec<_> =
         table.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     entries.sort_by(|(one, _), (other, _)| one.as_ref().cmp(other.as_ref()));
-    *table =
-        entries.into_iter().fold(FieldTable::new(), |table, (key, value)| table.with(key, value));
+    // Of equal keys, the last one's value.
+    entries.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            std::mem::swap(later, earlier);
+        }
+        is_same
+    });
+    *table = entries.into();
 }

@@ -11,6 +11,7 @@ use super::arguments::{
 use super::channel::ChannelKey;
 use super::connection::ConnectionKey;
 use super::exchange::{Destination, Exchange, ExchangeKey, Kind, QueueKey};
+use super::memory::{EXCHANGE_COST, PRIORITY_COST, QUEUE_COST, weight};
 use super::message::{REPLY_TO_NAME, erlang_type};
 use super::queue::Queue;
 use super::refusal::{Done, Refusal, shown};
@@ -113,7 +114,8 @@ impl Core {
                             }
                         },
                     };
-                    let mut exchange = Exchange::new(name.clone(), kind);
+                    let share = self.meter.take(EXCHANGE_COST + weight(&method.arguments));
+                    let mut exchange = Exchange::new(name.clone(), kind, share);
                     exchange.durable = method.durable;
                     exchange.auto_delete = method.auto_delete;
                     exchange.internal = method.internal;
@@ -411,8 +413,11 @@ impl Core {
                 return wrong("auto-delete");
             }
         }
-        let mut queue =
-            Queue::new(name.clone(), vhost, method.arguments.clone(), arguments, self.now);
+        let priorities = usize::from(arguments.max_priority.unwrap_or(0));
+        let cost = QUEUE_COST + priorities * PRIORITY_COST + 2 * weight(&method.arguments);
+        let share = self.meter.take(cost);
+        let table = method.arguments.clone();
+        let mut queue = Queue::new(name.clone(), vhost, table, arguments, self.now, share);
         queue.node = self.connections.get(key).map_or(0, |connection| connection.node);
         queue.durable = method.durable;
         queue.auto_delete = method.auto_delete;

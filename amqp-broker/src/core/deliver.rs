@@ -11,6 +11,7 @@ use super::connection::ConnectionKey;
 use super::consumer::{Consumer, ConsumerKey};
 use super::dead_letter::Reason;
 use super::exchange::QueueKey;
+use super::memory::CONSUMER_COST;
 use super::message::{Entry, REPLY_TO_NAME, encoded, erlang_type};
 use super::refusal::{Done, Refusal, shown};
 use super::{Core, OUTPUT_LIMIT};
@@ -282,6 +283,7 @@ impl Core {
             priority,
             prefetch,
             unacked: 0,
+            share: self.meter.take(CONSUMER_COST),
         });
         if let Some(channel) = self.channels.get_mut(channel_key) {
             channel.consumers.insert(tag.clone(), consumer);

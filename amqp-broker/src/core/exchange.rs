@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use amqp091::types::{FieldTable, ShortStr, Value};
 
+use super::memory::{BINDING_COST, Share, WORD_COST, weight};
 use super::message::erlang_type;
 use super::queue::Queue;
 use super::refusal::{Done, Refusal, shown};
@@ -65,6 +66,10 @@ pub(crate) struct Exchange {
     bindings: HashMap<(Destination, ShortStr), Vec<FieldTable>>,
     routes: Routes,
     pub(crate) published: u64,
+    /// The last message that came by here: none is to come twice.
+    pub(crate) routed: u64,
+    /// What it counts with in what the broker holds, its bindings included.
+    share: Share,
 }
 
 /// The bindings, as they are looked up.
@@ -141,8 +146,15 @@ fn same(wanted: &Value, found: &Value) -> bool {
     }
 }
 
+/// What a binding counts with.
+fn binding_weight(key: &ShortStr, arguments: &FieldTable) -> usize {
+    // Its key may be many words, each with a place in the tree.
+    let words = key.as_ref().split(|&octet| octet == b'.').count();
+    BINDING_COST + words * WORD_COST + 2 * (key.len() + weight(arguments))
+}
+
 impl Exchange {
-    pub(crate) fn new(name: ShortStr, kind: Kind) -> Self {
+    pub(crate) fn new(name: ShortStr, kind: Kind, share: Share) -> Self {
         Self {
             name,
             kind,
@@ -160,6 +172,8 @@ impl Exchange {
                 Kind::Headers => Routes::Headers(Vec::new()),
             },
             published: 0,
+            routed: 0,
+            share,
         }
     }
 
@@ -189,6 +203,7 @@ impl Exchange {
             return Ok(false);
         }
         same_key.push(arguments.clone());
+        self.share.add(binding_weight(key, arguments));
         let is_first = same_key.len() == 1;
         let key = key.clone();
         match &mut self.routes {
@@ -219,6 +234,7 @@ impl Exchange {
             return false;
         };
         same_key.remove(index);
+        self.share.remove(binding_weight(key, arguments));
         let is_last = same_key.is_empty();
         if is_last {
             self.bindings.remove(&place);

@@ -5,13 +5,13 @@ use amqp091::protocol::{ReplyCode, ToServer, connection};
 use amqp091::types::{Method, MethodError, MethodId};
 use bytes::{Buf, BytesMut};
 
-use super::Core;
 use super::bad_input::{bad_frame, erlang_binary};
 use super::channel::ChannelKey;
 use super::connection::{ConnectionKey, Phase};
 use super::contents::copy_out;
 use super::meddle::Onward;
 use super::refusal::{Done, Refusal};
+use super::{Core, EFFORT, OUTPUT_LIMIT};
 
 /// Body frames up to this many octets are copied out of the read buffer, so that a small message that is
 /// kept for long doesn't keep a large buffer; larger ones are slices of it.
@@ -35,10 +35,17 @@ impl Core {
         }
         // How far `input` is read: moving its start for every frame would cost more.
         let mut at = 0;
+        let before = self.effort;
         loop {
             let Some(connection) = self.connections.get_mut(key) else { return input.clear() };
             if matches!(connection.phase, Phase::Flushing | Phase::Closed) {
                 return input.clear();
+            }
+            self.effort += 1;
+            if connection.out.len() >= OUTPUT_LIMIT * 2 || self.effort - before > EFFORT {
+                connection.behind = true;
+                input.advance(at);
+                break;
             }
             let limits = connection.limits;
             match frame::parse(&input[at..], limits) {

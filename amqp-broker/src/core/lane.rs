@@ -181,10 +181,10 @@ fn parse(octets: &[u8]) -> Result<Parsed<'_>, frame::FrameError> {
 impl Core {
     /// Whether input that was read before is to be looked at again.
     pub(crate) fn is_resumed(&mut self, key: ConnectionKey) -> bool {
-        self.connections
-            .get_mut(key)
-            .and_then(|connection| connection.lane.as_mut())
-            .is_some_and(|lane| std::mem::take(&mut lane.resumed))
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        let is_behind = std::mem::take(&mut connection.behind);
+        let lane = connection.lane.as_mut();
+        lane.is_some_and(|lane| std::mem::take(&mut lane.resumed)) || is_behind
     }
 
     /// Whether the socket is to be reset rather than closed.

@@ -27,7 +27,6 @@ pub(crate) struct Message {
     /// Whether it has been dead-lettered: then its headers tell how, and no publisher wrote that.
     pub(crate) has_died: bool,
     /// What it counts with in what the broker holds.
-    #[expect(dead_code, reason = "held for what its end does")]
     pub(crate) share: Share,
 }
 

@@ -5,8 +5,9 @@ use amqp091::types::{Decode, Method, MethodId};
 
 use super::Core;
 use super::bad_input::interrupted;
-use super::channel::{Channel, ChannelKey, Confirms, Mode, Pending};
+use super::channel::{Channel, ChannelKey, Confirms, Mode, Pending, taken_by};
 use super::connection::{ConnectionKey, Phase};
+use super::memory::CHANNEL_COST;
 use super::refusal::{Done, Refusal};
 
 /// `basic.publish` at the front of a method's payload.
@@ -89,6 +90,7 @@ impl Core {
                 ),
             });
         }
+        self.block_taker(key);
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         let (open, most) = (connection.channels.len(), connection.channel_max);
         if most != 0 && open >= usize::from(most) {
@@ -99,7 +101,9 @@ impl Core {
             self.refuse_connection(key, refusal, MethodId::new(0, 0));
             return Ok(());
         }
-        let channel = self.channels.insert(Channel::new(key, number, self.settings.max_body));
+        let share = self.meter.take(CHANNEL_COST);
+        let channel = Channel::new(key, number, self.settings.max_body, share);
+        let channel = self.channels.insert(channel);
         connection.channels.insert(number, channel);
         self.send(key, number, &channel::OpenOk {});
         Ok(())
@@ -126,6 +130,17 @@ impl Core {
             }
             return Ok(());
         }
+        if matches!(
+            method,
+            ToServer::ExchangeDeclare(_)
+                | ToServer::ExchangeBind(_)
+                | ToServer::QueueDeclare(_)
+                | ToServer::QueueBind(_)
+                | ToServer::BasicConsume(_)
+        ) {
+            self.block_taker(key);
+        }
+        let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
         match method {
             ToServer::ChannelOpen(_) => Err(Refusal::Connection(
                 ReplyCode::CHANNEL_ERROR,
@@ -232,7 +247,7 @@ impl Core {
                 let pending = transaction(channel)?;
                 for step in pending {
                     match step {
-                        Pending::Publish(method, content) => {
+                        Pending::Publish(method, content, _) => {
                             self.publish(key, channel_key, method, content)?;
                         }
                         Pending::Settle(held, settlement) => {
@@ -245,11 +260,8 @@ impl Core {
                 Ok(())
             }
             ToServer::TxRollback(_) => {
-                for step in transaction(channel)?.into_iter().rev() {
-                    if let Pending::Settle(held, _) = step {
-                        channel.unacked.restore(held);
-                    }
-                }
+                let pending = transaction(channel)?;
+                channel.unacked.restore(taken_by(pending));
                 self.send(key, number, &tx::RollbackOk {});
                 Ok(())
             }

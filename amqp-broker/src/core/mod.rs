@@ -77,6 +77,9 @@ use crate::settings::{Listener, Settings};
 /// read any more: whoever doesn't read is not worth memory.
 const OUTPUT_LIMIT: usize = 512 * 1024;
 
+/// Steps that one client's octets may take in a row: whoever else waits comes next. Some milliseconds.
+const EFFORT: u64 = 20_000;
+
 /// How long a client has to log in, and to answer `connection.close`.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -118,6 +121,9 @@ pub(crate) struct Core {
     routed: Vec<QueueKey>,
     /// Tells one routing from another.
     routing: u64,
+    /// What has been done, in steps that take about as long as each other: queues that got a message, frames,
+    /// deaths.
+    effort: u64,
     counts: Counts,
     /// What is to be told, where somebody wants to know.
     events: Vec<BrokerEvent>,
@@ -160,6 +166,7 @@ impl Core {
             dead: VecDeque::new(),
             routed: Vec::new(),
             routing: 0,
+            effort: 0,
             counts: Counts::default(),
             events: Vec::new(),
             meter: Meter::default(),
@@ -170,7 +177,7 @@ impl Core {
             arena: BytesMut::new(),
         };
         for name in core.settings.virtual_hosts.clone() {
-            let vhost = Vhost::new(name.clone(), &mut core.exchanges);
+            let vhost = Vhost::new(name.clone(), &mut core.exchanges, &core.meter);
             let key = core.vhosts.insert(vhost);
             core.vhost_names.insert(name, key);
         }

@@ -1,5 +1,6 @@
 //! Publishing: from a channel through exchanges into queues, and what the publisher hears of it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,6 @@ use super::vhost::VhostKey;
 
 /// So many single confirms in a row are sent as one `multiple`.
 const CONFIRMS_IN_ONE: usize = 4;
-
-/// Octets that a message counts with beside its body.
-pub(super) const MESSAGE_COST: usize = 256;
 
 /// Where a message goes in.
 pub(crate) enum Entrance {
@@ -83,16 +81,18 @@ impl Core {
         let (vhost, entrance, facts) = self.check_publish(key, channel_key, &method, &content)?;
         let basic::Publish { exchange, routing_key, mandatory, .. } = method;
         let Facts { copies, headers, persistent, priority, expiration, changed } = facts;
+        let properties = changed.unwrap_or(content.properties);
+        let share = self.weigh(content.body.len(), &properties);
         let message = Message {
             exchange,
             routing_key,
             copies,
-            properties: changed.unwrap_or(content.properties),
+            properties,
             persistent,
             priority,
             expiration,
             has_died: false,
-            share: self.meter.take(content.body.len() + MESSAGE_COST),
+            share,
             body: content.body,
         };
         self.route(vhost, entrance, &message, headers.as_ref());
@@ -100,7 +100,7 @@ impl Core {
         let mut reached = !self.routed.is_empty();
         let mut taken = true;
         if reached {
-            let message = Arc::new(message);
+            let message = self.shared_by_routed(message);
             let routed = std::mem::take(&mut self.routed);
             for &queue in &routed {
                 taken &= self.enqueue(queue, &message);
@@ -135,7 +135,7 @@ impl Core {
     ) {
         self.routed.clear();
         self.routing += 1;
-        let Self { vhosts, exchanges, queues, routed, routing, .. } = self;
+        let Self { vhosts, exchanges, queues, routed, routing, effort, .. } = self;
         let Some(vhost) = vhosts.get(vhost) else { return };
         let mut reach = |queue: QueueKey| {
             if let Some(found) = queues.get_mut(queue)
@@ -148,34 +148,32 @@ impl Core {
         let Entrance::Exchange(first) = entrance else {
             let keys = std::iter::once(&message.routing_key).chain(&message.copies);
             keys.filter_map(|key| vhost.queues.get(key)).copied().for_each(reach);
+            *effort += routed.len() as u64;
             return;
         };
-        let mut passed = vec![first];
-        let mut at = 0;
-        while let Some(&key) = passed.get(at) {
-            at += 1;
+        let mut passed = VecDeque::from([first]);
+        while let Some(key) = passed.pop_front() {
             let Some(exchange) = exchanges.get_mut(key) else { continue };
+            if std::mem::replace(&mut exchange.routed, *routing) == *routing {
+                continue;
+            }
+            *effort += 1;
             exchange.published += 1;
             let mut found_any = false;
-            let mut onward = Vec::new();
             for routing_key in std::iter::once(&message.routing_key).chain(&message.copies) {
                 exchange.route(routing_key, headers, |destination| {
                     found_any = true;
                     match destination {
                         Destination::Queue(queue) => reach(queue),
-                        Destination::Exchange(exchange) => onward.push(exchange),
+                        Destination::Exchange(exchange) => passed.push_back(exchange),
                     }
                 });
             }
             if !found_any && let Some(alternate) = &exchange.alternate {
-                onward.extend(vhost.exchanges.get(alternate).copied());
-            }
-            for exchange in onward {
-                if !passed.contains(&exchange) {
-                    passed.push(exchange);
-                }
+                passed.extend(vhost.exchanges.get(alternate).copied());
             }
         }
+        *effort += routed.len() as u64;
     }
 
     /// Puts a message into a queue; `false` if the queue refuses it.
@@ -233,6 +231,7 @@ impl Core {
         method: basic::Publish,
         content: Content,
     ) {
+        let share = self.weigh(content.body.len(), &content.properties);
         let message = Message {
             exchange: method.exchange,
             routing_key: method.routing_key,
@@ -242,7 +241,7 @@ impl Core {
             priority: 0,
             expiration: None,
             has_died: false,
-            share: self.meter.take(content.body.len() + MESSAGE_COST),
+            share,
             body: content.body,
         };
         self.counts.published += 1;

@@ -9,6 +9,7 @@ use super::arguments::{Overflow, QueueArguments, QueueKind};
 use super::connection::ConnectionKey;
 use super::consumer::ConsumerKey;
 use super::exchange::ExchangeKey;
+use super::memory::Share;
 use super::message::{Entry, Message};
 use super::vhost::VhostKey;
 
@@ -53,6 +54,9 @@ pub(crate) struct Queue {
     pub(crate) routed: u64,
     /// Messages that ever came.
     pub(crate) published: u64,
+    /// What it counts with in what the broker holds, without its messages.
+    #[expect(dead_code, reason = "held for what its end does")]
+    share: Share,
 }
 
 impl Queue {
@@ -62,6 +66,7 @@ impl Queue {
         table: FieldTable,
         arguments: QueueArguments,
         now: Duration,
+        share: Share,
     ) -> Self {
         let priorities = usize::from(arguments.max_priority.unwrap_or(0)) + 1;
         Self {
@@ -90,6 +95,7 @@ impl Queue {
             sources: HashSet::new(),
             routed: 0,
             published: 0,
+            share,
         }
     }
 

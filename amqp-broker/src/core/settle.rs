@@ -42,7 +42,9 @@ impl Core {
             return Err(Refusal::precondition(format!("unknown delivery tag {tag}")));
         }
         if let Channel { mode: Mode::Tx(pending), .. } = channel {
-            pending.push(Pending::Settle(taken, settlement));
+            if !taken.is_empty() {
+                pending.push(Pending::Settle(taken, settlement));
+            }
             return Ok(());
         }
         self.settle(channel_key, taken, settlement);

@@ -55,7 +55,7 @@ impl Core {
     }
 
     pub(crate) fn answer(&self, question: Question) -> Answer {
-        if self.settling.activity != question.activity {
+        if self.settling.activity != question.activity || !self.dead.is_empty() {
             return Answer::Changed;
         }
         let by_clients =

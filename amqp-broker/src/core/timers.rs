@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     Lane(ConnectionKey),
     /// A queue is to have a new leader.
     Election(QueueKey),
+    /// More messages have died than there was time for.
+    Dead,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +52,7 @@ impl Core {
     /// Does what is due by now.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         self.now = self.now.max(now);
+        let mut are_dead_due = false;
         while let Some((at, timer)) = self.timers.pop_due(now) {
             match timer {
                 Timer::Deadline(key) => {
@@ -70,8 +73,13 @@ impl Core {
                 Timer::Expires(key) => self.expire_queue(key),
                 Timer::Lane(key) => self.handle_lane(key),
                 Timer::Election(key) => self.elect(key, at),
+                Timer::Dead => are_dead_due = true,
             }
         }
+        if are_dead_due {
+            self.settle_dead();
+        }
+        self.watch_memory();
     }
 
     /// Sets a connection's one timer, in the place of the one that it had.

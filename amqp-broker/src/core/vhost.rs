@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use amqp091::types::ShortStr;
 
 use super::exchange::{Exchange, ExchangeKey, Kind, QueueKey};
+use super::memory::Meter;
 use super::slab::{Key, Slab};
 
 pub(crate) type VhostKey = Key<Vhost>;
@@ -27,10 +28,10 @@ const PREDECLARED: [(&str, Kind, bool); 6] = [
 ];
 
 impl Vhost {
-    pub(crate) fn new(name: String, exchanges: &mut Slab<Exchange>) -> Self {
+    pub(crate) fn new(name: String, exchanges: &mut Slab<Exchange>, meter: &Meter) -> Self {
         let predeclared = PREDECLARED.into_iter().map(|(name, kind, internal)| {
             let name = ShortStr::from_static(name);
-            let mut exchange = Exchange::new(name.clone(), kind);
+            let mut exchange = Exchange::new(name.clone(), kind, meter.take(0));
             exchange.internal = internal;
             (name, exchanges.insert(exchange))
         });
