@@ -4,12 +4,13 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use amqp091::types::{Method, ShortStr};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -29,6 +30,9 @@ use crate::transport::MemoryStream;
 /// Octets that fit into a connection in memory, each way.
 const DUPLEX: usize = 64 * 1024;
 
+/// How long clients have to answer when the broker stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// How long nobody is let in after the operating system had no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -38,7 +42,8 @@ pub struct Broker {
     shared: Arc<Shared>,
     doors: Vec<Arc<Door>>,
     addresses: Vec<SocketAddr>,
-    tasks: JoinSet<()>,
+    runtime: Handle,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Broker {
@@ -59,8 +64,15 @@ impl Broker {
     pub(crate) async fn run(builder: BrokerBuilder) -> io::Result<Self> {
         let shared = Shared::new(builder.settings, builder.manual_time);
         shared.with(|core, _| core.set_node_count(builder.nodes));
-        let mut broker =
-            Self { shared, doors: Vec::new(), addresses: Vec::new(), tasks: JoinSet::new() };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_time(Arc::clone(&shared)));
+        let mut broker = Self {
+            shared,
+            doors: Vec::new(),
+            addresses: Vec::new(),
+            runtime: Handle::current(),
+            tasks: Mutex::new(tasks),
+        };
         let mut addresses = builder.addresses;
         while addresses.len() < usize::from(builder.nodes) && builder.nodes > 1 {
             addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
@@ -69,11 +81,17 @@ impl Broker {
             let door = Door::open(address).await?;
             broker.addresses.push(door.address());
             let index = broker.shared.with(|core, _| core.add_listener());
-            broker.tasks.spawn(listen(Arc::clone(&broker.shared), Arc::clone(&door), index));
+            broker.spawn(listen(Arc::clone(&broker.shared), Arc::clone(&door), index));
             broker.doors.push(door);
         }
-        broker.tasks.spawn(keep_time(Arc::clone(&broker.shared)));
         Ok(broker)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of clients that are gone are let go of.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(task, &self.runtime);
     }
 
     /// The addresses that it listens on.
@@ -93,11 +111,25 @@ impl Broker {
         }
     }
 
-    /// A connection in memory, without a socket: the client's end.
-    pub fn connect(&mut self) -> MemoryStream {
+    /// A connection in memory, without a socket: the client's end, for
+    /// `Connection::connect_over` of the client. A broker that listens nowhere
+    /// ([`BrokerBuilder::without_sockets`]) has these alone.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amqp091_client::{ConnectOptions, Connection};
+    ///
+    /// let broker = amqp091_broker::Broker::builder().without_sockets().start().await?;
+    /// let options = ConnectOptions::default();
+    /// let connection = Connection::connect_over(broker.connect(), &options).await?;
+    /// assert_eq!(broker.connections()[0].peer, "memory");
+    /// # Ok(()) }
+    /// ```
+    pub fn connect(&self) -> MemoryStream {
         let (client, server) = MemoryStream::pair(DUPLEX);
         let key = self.shared.with(|core, now| core.connect("memory".to_owned(), 0, now));
-        self.tasks.spawn(Driver::new(Arc::clone(&self.shared), key, server));
+        self.spawn(Driver::new(Arc::clone(&self.shared), key, server));
         client
     }
 
@@ -338,9 +370,26 @@ impl Broker {
         self.shared.with(|core, _| core.counts())
     }
 
-    /// Stops the broker: its sockets are closed when this returns.
+    /// Stops the broker as a RabbitMQ node is stopped: nobody is let in any more, and each client gets
+    /// `connection.close` with 320 (`CONNECTION_FORCED`). Returns when all of them have answered or hung up,
+    /// after a second otherwise; then all sockets are closed and nothing of the broker is left.
+    ///
+    /// A broker that is dropped stops at once and without a word: its ports are free when it is dropped, the
+    /// clients' sockets are closed as soon as the runtime has a turn. So does one whose shutdown is
+    /// cancelled.
     pub async fn shutdown(mut self) {
-        self.tasks.shutdown().await;
+        self.doors.iter().for_each(|door| door.release());
+        self.shared.with(|core, now| core.shut_down(now));
+        // Who doesn't answer doesn't hold it up.
+        let _ = tokio::time::timeout(FAREWELL, self.shared.deserted()).await;
+        self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).shutdown().await;
+    }
+}
+
+impl Drop for Broker {
+    /// The tasks end with their set.
+    fn drop(&mut self) {
+        self.doors.iter().for_each(|door| door.release());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::broker::Broker;
 #[cfg(doc)]
 use crate::cluster::Node;
 use crate::event::BrokerEvent;
+use crate::permissions::Permissions;
 use crate::profile::Profile;
 use crate::settings::Settings;
 
@@ -62,6 +63,13 @@ impl BrokerBuilder {
         self
     }
 
+    /// Listens nowhere: clients come in memory alone, by [`Broker::connect`].
+    pub fn without_sockets(mut self) -> Self {
+        self.is_default_address = false;
+        self.addresses.clear();
+        self
+    }
+
     /// Product and version as told to clients, some of which decide by them. Default: `RabbitMQ` and
     /// the version of the profile.
     pub fn product(mut self, product: impl Into<String>, version: impl Into<String>) -> Self {
@@ -70,9 +78,44 @@ impl BrokerBuilder {
         self
     }
 
-    /// One more user, beside `guest` with the password `guest`.
+    /// One more user, beside `guest` with the password `guest`, or another password for one that there is. It
+    /// may do everything everywhere, until [`permit`](Self::permit) says what.
     pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.settings.users.insert(name.into(), password.into());
+        self
+    }
+
+    /// What a user may do in a virtual host. From the first time that this is said of a user on, it may do
+    /// nothing but what was said, as a RabbitMQ's user: elsewhere it isn't let in (530), here it is refused what
+    /// the permissions don't allow (403).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amqp091_broker::{Broker, Permissions};
+    /// use amqp091_client::Connection;
+    ///
+    /// let mine = |name: &str| name.starts_with("mine.");
+    /// let broker = Broker::builder()
+    ///     .user("carl", "secret")
+    ///     .permit("carl", "/", Permissions::none().configure(mine).read(mine).write(mine))
+    ///     .start()
+    ///     .await?;
+    /// let url = broker.url().replace("guest:guest", "carl:secret");
+    /// let channel = Connection::open(&url).await?.channel().await?;
+    /// channel.queue_declare("mine.work").await?;
+    /// let refused = channel.queue_declare("yours").await.unwrap_err().to_string();
+    /// assert!(refused.contains("configure access to queue 'yours' in vhost '/' refused for user 'carl'"));
+    /// # Ok(()) }
+    /// ```
+    pub fn permit(
+        mut self,
+        user: impl Into<String>,
+        virtual_host: impl Into<String>,
+        permissions: Permissions,
+    ) -> Self {
+        let of_user = self.settings.permissions.entry(user.into()).or_default();
+        of_user.insert(virtual_host.into(), permissions);
         self
     }
 
@@ -82,13 +125,15 @@ impl BrokerBuilder {
         self
     }
 
-    /// The frame-max to offer, octets. Default: 131,072.
+    /// The frame-max to offer, octets; a larger frame closes the connection with 501 (`FRAME_ERROR`).
+    /// Default: 131,072.
     pub const fn frame_max(mut self, octets: u32) -> Self {
         self.settings.frame_max = octets;
         self
     }
 
-    /// The channel-max to offer. Default: 2047.
+    /// The channel-max to offer; a client that opens more channels is closed with 530 (`NOT_ALLOWED`).
+    /// Default: 2047.
     pub const fn channel_max(mut self, channels: u16) -> Self {
         self.settings.channel_max = channels;
         self
@@ -100,14 +145,31 @@ impl BrokerBuilder {
         self
     }
 
-    /// The largest message body to take, octets. Default: 134,217,728.
+    /// How many connections each virtual host may have: one more is closed with 530 (`NOT_ALLOWED`).
+    /// Default: any number.
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
+        self
+    }
+
+    /// How many queues each virtual host may have: the declaration of one more is refused with 406
+    /// (`PRECONDITION_FAILED`). Default: any number.
+    pub const fn max_queues(mut self, queues: usize) -> Self {
+        self.settings.max_queues = queues;
+        self
+    }
+
+    /// The largest message body to take, octets: of a larger one the channel is closed with 406
+    /// (`PRECONDITION_FAILED`) when its header has come. Default: 134,217,728.
     pub const fn max_body(mut self, octets: u64) -> Self {
         self.settings.max_body = octets;
         self
     }
 
-    /// Octets that all messages may take before publishers are blocked (`connection.blocked`), as
-    /// RabbitMQ does when it is short of memory. Default: 1 GiB.
+    /// Octets that may be held before publishers are blocked (`connection.blocked`), as by RabbitMQ when it
+    /// is short of memory: messages, queues, bindings, consumers and channels count, each by about what it
+    /// takes. Beyond twice as much, clients aren't read any more who declare, bind or consume, and dead
+    /// letters are dropped. Default: 1 GiB.
     pub const fn memory_limit(mut self, octets: usize) -> Self {
         self.settings.memory_limit = octets;
         self

@@ -71,6 +71,12 @@ impl Door {
         }
     }
 
+    /// Gives the port back.
+    pub(crate) fn release(&self) {
+        let (state, _) = &mut *self.lock();
+        *state = State::Closed(None);
+    }
+
     /// Lets them in again; nothing if it is open.
     pub(crate) fn reopen(&self) -> io::Result<()> {
         let mut locked = self.lock();

@@ -45,6 +45,7 @@ mod driver;
 mod event;
 mod fault;
 mod inspect;
+mod permissions;
 mod profile;
 mod rule;
 mod settings;
@@ -59,6 +60,7 @@ pub use crate::fault::Fault;
 pub use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
+pub use crate::permissions::Permissions;
 pub use crate::profile::Profile;
 pub use crate::rule::Rule;
 pub use crate::transport::MemoryStream;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use crate::event::BrokerEvent;
+use crate::permissions::Permissions;
 use crate::profile::Profile;
 
 /// Whom the broker tells what happens.
@@ -17,7 +18,12 @@ pub(crate) struct Settings {
     pub(crate) product: String,
     pub(crate) version: String,
     pub(crate) users: HashMap<String, String>,
+    /// By user and virtual host; who isn't here may do everything.
+    pub(crate) permissions: HashMap<String, HashMap<String, Permissions>>,
     pub(crate) virtual_hosts: Vec<String>,
+    /// Of a virtual host each.
+    pub(crate) max_connections: usize,
+    pub(crate) max_queues: usize,
     pub(crate) channel_max: u16,
     pub(crate) frame_max: u32,
     pub(crate) heartbeat: Duration,
@@ -35,6 +41,9 @@ impl Default for Settings {
             product: "RabbitMQ".to_owned(),
             version: profile.version().to_owned(),
             users: HashMap::from([("guest".to_owned(), "guest".to_owned())]),
+            permissions: HashMap::new(),
+            max_connections: usize::MAX,
+            max_queues: usize::MAX,
             virtual_hosts: vec!["/".to_owned()],
             channel_max: 2047,
             frame_max: 131_072,

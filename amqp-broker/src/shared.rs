@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     answered: Notify,
     /// Told when a rule has fired.
     pub(crate) fired: Notify,
+    /// Told when the last connection of a broker that stops is gone.
+    deserted: Notify,
 }
 
 struct State {
@@ -49,6 +51,7 @@ impl Shared {
             asked: watch::Sender::new(0),
             answered: Notify::new(),
             fired: Notify::new(),
+            deserted: Notify::new(),
         })
     }
 
@@ -119,6 +122,13 @@ impl Shared {
         }
     }
 
+    /// Returns when a broker that was told to stop has no connections any more.
+    pub(crate) async fn deserted(&self) {
+        while !self.with(|core, _| core.is_deserted()) {
+            self.deserted.notified().await;
+        }
+    }
+
     fn ask(&self) -> Question {
         let (question, number) = self.with(|core, _| (core.ask_settled(), core.question()));
         self.asked.send_replace(number);
@@ -143,6 +153,9 @@ impl Shared {
             state.core.take_wakes(&mut wakes);
         }
         let has_report = state.core.take_report();
+        if state.core.is_deserted() {
+            self.deserted.notify_one();
+        }
         let has_fired = state.core.has_fired();
         drop(state);
         if has_fired {

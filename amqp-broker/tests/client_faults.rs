@@ -20,15 +20,15 @@ use amqp091::types::{FieldTable, LongStr, ShortStr, Value};
 use amqp091_broker::Broker;
 use amqp091_client::{Channel, CloseReason, ConnectOptions, Connection, Error, Outcome};
 
-async fn over_memory(broker: &mut Broker, options: &ConnectOptions) -> (Connection, Channel) {
+async fn over_memory(broker: &Broker, options: &ConnectOptions) -> (Connection, Channel) {
     let connection = Connection::connect_over(broker.connect(), options).await.unwrap();
     let channel = connection.channel().await.unwrap();
     (connection, channel)
 }
 
 async fn opened() -> (Broker, Connection, Channel) {
-    let mut broker = Broker::start().await.unwrap();
-    let (connection, channel) = over_memory(&mut broker, &ConnectOptions::default()).await;
+    let broker = Broker::start().await.unwrap();
+    let (connection, channel) = over_memory(&broker, &ConnectOptions::default()).await;
     channel.queue_declare("q").await.unwrap();
     (broker, connection, channel)
 }
@@ -95,9 +95,9 @@ async fn a_mandatory_return_is_not_linked_to_another_publish() {
 
 #[tokio::test]
 async fn a_server_named_queue_is_not_declared_again_by_the_name_that_the_server_made_up() {
-    let mut broker = Broker::start().await.unwrap();
+    let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::default().record_topology(true);
-    let (connection, channel) = over_memory(&mut broker, &options).await;
+    let (connection, channel) = over_memory(&broker, &options).await;
     let queue = channel.queue_declare("").auto_delete(true).await.unwrap();
     let mut consumer = channel.consume(&queue.queue).await.unwrap();
     let _close = broker.on("basic.qos").nth(1).close_channel(406, "as a test");
@@ -114,9 +114,9 @@ async fn a_server_named_queue_is_not_declared_again_by_the_name_that_the_server_
 
 #[tokio::test]
 async fn a_frame_max_of_zero_is_no_giant_allocation_and_no_end() {
-    let mut broker = Broker::start().await.unwrap();
+    let broker = Broker::start().await.unwrap();
     let tune = broker.on("connection.tune").tune(0, 0, 0);
-    let (connection, channel) = over_memory(&mut broker, &ConnectOptions::default()).await;
+    let (connection, channel) = over_memory(&broker, &ConnectOptions::default()).await;
     assert!(connection.frame_max() > 0 && connection.channel_max() > 0);
     channel.queue_declare("q").await.unwrap();
     channel.publish("", "q", vec![7; 1_000_000]).await.unwrap().confirmed().await.unwrap();
@@ -130,7 +130,7 @@ async fn a_frame_max_of_zero_is_no_giant_allocation_and_no_end() {
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_of_one_second_and_one_of_zero_end_no_connection() {
     for interval in [1, 0] {
-        let mut broker = Broker::start().await.unwrap();
+        let broker = Broker::start().await.unwrap();
         let _tune = broker.on("connection.tune").tune(0, 131_072, interval);
         let options = ConnectOptions::default().heartbeat(Duration::ZERO);
         let options = if interval == 0 {
@@ -138,7 +138,7 @@ async fn a_heartbeat_of_one_second_and_one_of_zero_end_no_connection() {
         } else {
             ConnectOptions::default().heartbeat(Duration::from_secs(60))
         };
-        let (connection, channel) = over_memory(&mut broker, &options).await;
+        let (connection, channel) = over_memory(&broker, &options).await;
         assert_eq!(connection.heartbeat(), Duration::from_secs(interval.into()));
         tokio::time::sleep(Duration::from_secs(600)).await;
         channel.queue_declare("q").await.unwrap();
@@ -148,9 +148,9 @@ async fn a_heartbeat_of_one_second_and_one_of_zero_end_no_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_went_silent_is_found_out_by_its_heartbeats() {
-    let mut broker = Broker::start().await.unwrap();
+    let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::default().heartbeat(Duration::from_secs(5));
-    let (connection, channel) = over_memory(&mut broker, &options).await;
+    let (connection, channel) = over_memory(&broker, &options).await;
     let _silent = broker.at_once().go_silent();
     let before = tokio::time::Instant::now();
     let call = channel.queue_declare("q").await.unwrap_err();
@@ -164,9 +164,9 @@ async fn a_server_that_went_silent_is_found_out_by_its_heartbeats() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hears_and_says_nothing_is_found_out_too() {
-    let mut broker = Broker::start().await.unwrap();
+    let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::default().heartbeat(Duration::from_secs(5));
-    let (connection, channel) = over_memory(&mut broker, &options).await;
+    let (connection, channel) = over_memory(&broker, &options).await;
     let _mute = broker.on("queue.declare").stop_writing();
     channel.queue_declare("q").await.unwrap_err();
     connection.closed().await.unwrap_err();
@@ -247,9 +247,9 @@ async fn a_cancelled_call_does_not_shift_later_replies() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_never_comes_ends_the_call_and_not_the_program() {
-    let mut broker = Broker::start().await.unwrap();
+    let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::default().rpc_timeout(Duration::from_secs(3));
-    let (_connection, channel) = over_memory(&mut broker, &options).await;
+    let (_connection, channel) = over_memory(&broker, &options).await;
     let lost = broker.on("queue.declare-ok").nth(1).discard();
     let error = channel.queue_declare("q").await.unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
@@ -283,7 +283,7 @@ async fn a_connection_cut_anywhere_leaves_nothing_hanging() {
     // Every length of the conversation's output, until it is over before the cut.
     let mut lengths = 0;
     for octets in (0..).step_by(7) {
-        let mut broker = Broker::start().await.unwrap();
+        let broker = Broker::start().await.unwrap();
         let cut = broker.on_connect().drop_after_octets(octets).optional();
         let options = ConnectOptions::default();
         let conversation = async {

@@ -86,7 +86,7 @@ fn fault(broker: &Broker, random: &mut Random) -> Rule {
 }
 
 /// Publishes, and says what became of each message, as far as it was published at all.
-async fn publish(broker: &mut Broker) -> Result<Vec<(String, Outcome)>, Error> {
+async fn publish(broker: &Broker) -> Result<Vec<(String, Outcome)>, Error> {
     let options = ConnectOptions::default()
         .heartbeat(Duration::from_secs(10))
         .rpc_timeout(Duration::from_secs(20))
@@ -115,10 +115,10 @@ async fn publish(broker: &mut Broker) -> Result<Vec<(String, Outcome)>, Error> {
 
 async fn run(seed: u64) -> [usize; 4] {
     let random = &mut Random(seed);
-    let mut broker = Broker::start().await.unwrap();
+    let broker = Broker::start().await.unwrap();
     let _rules: Vec<_> = (0..1 + random.below(3)).map(|_| fault(&broker, random)).collect();
     let mut counts = [0; 4];
-    let Ok(outcomes) = publish(&mut broker).await else { return counts };
+    let Ok(outcomes) = publish(&broker).await else { return counts };
     let stored = broker.messages("q").unwrap_or_default();
     let bodies: HashSet<_> = stored.iter().map(|message| message.body.clone()).collect();
     assert_eq!(bodies.len(), stored.len(), "seed {seed}: a message is there twice");

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn over_memory(broker: &mut Broker) -> (Connection, Channel) {
+async fn over_memory(broker: &Broker) -> (Connection, Channel) {
     let options = ConnectOptions::default().heartbeat(Duration::ZERO);
     let connection = Connection::connect_over(broker.connect(), &options).await.unwrap();
     let channel = connection.channel().await.unwrap();
@@ -113,8 +113,8 @@ async fn settled_beside_other_threads() {
 
 #[tokio::test]
 async fn settled_when_the_client_has_read_what_is_for_it() {
-    let mut broker = Broker::start().await.unwrap();
-    let (_connection, channel) = over_memory(&mut broker).await;
+    let broker = Broker::start().await.unwrap();
+    let (_connection, channel) = over_memory(&broker).await;
     channel.queue_declare("q").await.unwrap();
     let mut consumer = channel.consume("q").no_ack(true).await.unwrap();
     for _ in 0..200 {
@@ -129,7 +129,7 @@ async fn settled_when_the_client_has_read_what_is_for_it() {
 
 #[tokio::test]
 async fn not_settled_while_the_client_has_something_to_read() {
-    let mut broker = Broker::builder().manual_time().start().await.unwrap();
+    let broker = Broker::builder().manual_time().start().await.unwrap();
     let mut client = broker.connect();
     client.write_all(&greeting(0)).await.unwrap();
     let mut settled = pin!(broker.settled());
@@ -172,8 +172,8 @@ async fn settled_though_a_rule_holds_something() {
 
 #[tokio::test(start_paused = true)]
 async fn time_that_is_manual() {
-    let mut broker = Broker::builder().manual_time().start().await.unwrap();
-    let (_connection, channel) = over_memory(&mut broker).await;
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let (_connection, channel) = over_memory(&broker).await;
     channel.queue_declare("q").message_ttl(MINUTE).await.unwrap();
     channel.queue_declare("unused").expires(MINUTE).await.unwrap();
     channel.publish("", "q", "m").await.unwrap().confirmed().await.unwrap();
@@ -189,8 +189,8 @@ async fn time_that_is_manual() {
 
 #[tokio::test(start_paused = true)]
 async fn time_that_is_the_runtimes() {
-    let mut broker = Broker::start().await.unwrap();
-    let (_connection, channel) = over_memory(&mut broker).await;
+    let broker = Broker::start().await.unwrap();
+    let (_connection, channel) = over_memory(&broker).await;
     channel.queue_declare("q").message_ttl(MINUTE).await.unwrap();
     channel.publish("", "q", "m").await.unwrap().confirmed().await.unwrap();
     tokio::time::sleep(MINUTE - Duration::from_millis(10)).await;
@@ -205,8 +205,8 @@ async fn time_that_is_the_runtimes() {
 
 #[tokio::test]
 async fn what_comes_due_on_the_way_comes_in_order() {
-    let mut broker = Broker::builder().manual_time().start().await.unwrap();
-    let (_connection, channel) = over_memory(&mut broker).await;
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let (_connection, channel) = over_memory(&broker).await;
     // From one to the next, each when it is due.
     for (queue, next, seconds) in [("q", "second", 30), ("second", "third", 5), ("third", "q", 9)] {
         let declare = channel.queue_declare(queue).message_ttl(Duration::from_secs(seconds));
@@ -231,7 +231,7 @@ async fn read_some(client: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
 }
 
 /// A client in memory, open, with all read that the broker said.
-async fn raw_client(broker: &mut Broker, heartbeat: u16) -> MemoryStream {
+async fn raw_client(broker: &Broker, heartbeat: u16) -> MemoryStream {
     let mut client = broker.connect();
     client.write_all(&greeting(heartbeat)).await.unwrap();
     while broker.connections().first().is_none_or(|connection| connection.channels == 0) {
@@ -242,8 +242,8 @@ async fn raw_client(broker: &mut Broker, heartbeat: u16) -> MemoryStream {
 
 #[tokio::test]
 async fn heartbeats_both_ways() {
-    let mut broker = Broker::builder().manual_time().start().await.unwrap();
-    let mut client = raw_client(&mut broker, 10).await;
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let mut client = raw_client(&broker, 10).await;
     // Open and channel.open-ok may still be there.
     let beat = [8, 0, 0, 0, 0, 0, 0, 0xCE];
     let mut seen = Vec::new();

@@ -34,7 +34,7 @@ async fn published_and_consumed() {
 
 #[tokio::test]
 async fn time_is_put_forward() {
-    let mut broker = Broker::start().await.unwrap();
+    let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::default();
     let connection = Connection::connect_over(broker.connect(), &options).await.unwrap();
     let channel = connection.channel().await.unwrap();

@@ -1,5 +1,7 @@
 //! How consumers, channels and connections end, whoever ends them.
 
+use std::time::Duration;
+
 use amqp091::protocol::{ReplyCode, basic, channel, connection};
 use amqp091::types::MethodId;
 
@@ -68,6 +70,8 @@ impl Core {
         self.send(key, 0, &close);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.phase = Phase::Closing;
+            // Its answer is to be heard.
+            connection.blocked = false;
         }
         self.set_deadline(key);
     }
@@ -84,6 +88,28 @@ impl Core {
             self.set_deadline(key);
         }
         self.stir(key);
+    }
+
+    /// The broker stops: closes all connections, and lets no more in.
+    pub(crate) fn shut_down(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        self.is_stopping = true;
+        let connections: Vec<_> =
+            self.connections.iter().map(|(key, found)| (key, found.phase)).collect();
+        for (key, phase) in connections {
+            if phase == Phase::Running {
+                let text = "broker forced connection closure with reason 'shutdown'".to_owned();
+                let refusal = Refusal::Connection(ReplyCode::CONNECTION_FORCED, text);
+                self.refuse_connection(key, refusal, MethodId::new(0, 0));
+            } else if phase != Phase::Closing {
+                self.flush_and_close(key);
+            }
+        }
+    }
+
+    /// Whether it is stopping, and all are gone.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.is_stopping && self.connections.is_empty()
     }
 
     /// The socket is gone, or is to go at once.

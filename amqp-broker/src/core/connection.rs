@@ -13,6 +13,7 @@ use super::output::Output;
 use super::slab::Key;
 use super::timers::Timer;
 use super::vhost::VhostKey;
+use crate::permissions::Permissions;
 
 pub(crate) type ConnectionKey = Key<Connection>;
 
@@ -31,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) user: String,
     pub(crate) name: String,
     pub(crate) vhost: Option<VhostKey>,
+    /// What it may do there; none for everything.
+    pub(crate) permissions: Option<Permissions>,
     pub(crate) channel_max: u16,
     pub(crate) frame_max: u32,
     pub(crate) heartbeat: Duration,
@@ -101,6 +104,7 @@ impl Connection {
             user: String::new(),
             name: String::new(),
             vhost: None,
+            permissions: None,
             channel_max: 0,
             frame_max: 4096,
             heartbeat: Duration::ZERO,

@@ -17,6 +17,7 @@ use super::queue::Queue;
 use super::refusal::{Done, Refusal, shown};
 use super::timers::Timer;
 use super::vhost::VhostKey;
+use crate::permissions::Access;
 use crate::profile::Profile;
 
 /// Names that begin so are the broker's own.
@@ -82,6 +83,7 @@ impl Core {
         } else {
             let kind = self.kind_named(&method.r#type)?;
             not_the_default(&name)?;
+            self.permit_exchange(key, Access::Configure, &name)?;
             let what = exchange_in(&name, self.vhost_name(vhost));
             match self.exchange_named(vhost, &name).and_then(|key| self.exchanges.get(key)) {
                 Some(found) => {
@@ -114,6 +116,10 @@ impl Core {
                             }
                         },
                     };
+                    if let Some(alternate) = &alternate {
+                        self.permit_exchange(key, Access::Read, &name)?;
+                        self.permit_exchange(key, Access::Write, alternate)?;
+                    }
                     let share = self.meter.take(EXCHANGE_COST + weight(&method.arguments));
                     let mut exchange = Exchange::new(name.clone(), kind, share);
                     exchange.durable = method.durable;
@@ -157,6 +163,7 @@ impl Core {
             let what = exchange_in(&name, self.vhost_name(vhost));
             return Err(Refusal::access(format!("deletion of system {what} not allowed")));
         }
+        self.permit_exchange(key, Access::Configure, &name)?;
         if let Some(found) = self.exchange_named(vhost, &name) {
             let is_used = self.exchanges.get(found).is_some_and(|exchange| !exchange.is_unused());
             if method.if_unused && is_used {
@@ -228,6 +235,8 @@ impl Core {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         not_the_default(&method.destination)?;
         not_the_default(&method.source)?;
+        self.permit_exchange(key, Access::Write, &method.destination)?;
+        self.permit_exchange(key, Access::Read, &method.source)?;
         let source = self.existing_exchange(vhost, &method.source)?;
         let destination = self.existing_exchange(vhost, &method.destination)?;
         let exchange = self.exchanges.get_mut(source);
@@ -255,6 +264,8 @@ impl Core {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         not_the_default(&method.destination)?;
         not_the_default(&method.source)?;
+        self.permit_exchange(key, Access::Write, &method.destination)?;
+        self.permit_exchange(key, Access::Read, &method.source)?;
         if let Some(source) = self.exchange_named(vhost, &method.source)
             && let Some(destination) = self.exchange_named(vhost, &method.destination)
         {
@@ -316,6 +327,18 @@ impl Core {
         Ok(found)
     }
 
+    /// The same, if the client may read from it.
+    pub(super) fn readable_queue(
+        &self,
+        key: ConnectionKey,
+        channel_key: ChannelKey,
+        name: &ShortStr,
+    ) -> Done<QueueKey> {
+        let name = self.queue_name(channel_key, name)?;
+        self.permit_queue(key, Access::Read, &name)?;
+        self.usable_queue(key, channel_key, &name)
+    }
+
     fn check_owner(&self, key: ConnectionKey, queue: QueueKey) -> Done {
         match self.queues.get(queue) {
             Some(found) if found.owner.is_some_and(|owner| owner != key) => {
@@ -351,9 +374,11 @@ impl Core {
                 ));
             }
             name = self.made_up("amq.gen-");
+            self.permit_queue(key, Access::Configure, &name)?;
             self.make_queue(key, vhost, &name, method)?;
         } else {
             check_name("queue", &name)?;
+            self.permit_queue(key, Access::Configure, &name)?;
             let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
             match found {
                 Some(found) => self.check_same(key, found, method)?,
@@ -413,6 +438,20 @@ impl Core {
                 return wrong("auto-delete");
             }
         }
+        if let Some(exchange) = &arguments.dead_letter_exchange {
+            self.permit_queue(key, Access::Read, name)?;
+            self.permit_exchange(key, Access::Write, exchange)?;
+        }
+        let (there, most) = (
+            self.vhosts.get(vhost).map_or(0, |found| found.queues.len()),
+            self.settings.max_queues,
+        );
+        if there >= most {
+            let (name, vhost) = (shown(name.as_ref()), self.vhost_name(vhost));
+            return Err(Refusal::precondition(format!(
+                "cannot declare queue '{name}': queue limit in vhost '{vhost}' ({most}) is reached"
+            )));
+        }
         let priorities = usize::from(arguments.max_priority.unwrap_or(0));
         let cost = QUEUE_COST + priorities * PRIORITY_COST + 2 * weight(&method.arguments);
         let share = self.meter.take(cost);
@@ -444,6 +483,8 @@ impl Core {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let name = self.queue_name(channel_key, &method.queue)?;
         not_the_default(&method.exchange)?;
+        self.permit_queue(key, Access::Write, &name)?;
+        self.permit_exchange(key, Access::Read, &method.exchange)?;
         let queue_key = self.usable_queue(key, channel_key, &name)?;
         let source = self.existing_exchange(vhost, &method.exchange)?;
         let routing_key = shortcut(&method.queue, &name, &method.routing_key);
@@ -468,6 +509,8 @@ impl Core {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let name = self.queue_name(channel_key, &method.queue)?;
         not_the_default(&method.exchange)?;
+        self.permit_queue(key, Access::Write, &name)?;
+        self.permit_exchange(key, Access::Read, &method.exchange)?;
         let routing_key = shortcut(&method.queue, &name, &method.routing_key);
         let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
         if let (Some(source), Some(found)) = (self.exchange_named(vhost, &method.exchange), found) {
@@ -495,6 +538,7 @@ impl Core {
     ) -> Done {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let name = self.queue_name(channel_key, &method.queue)?;
+        self.permit_queue(key, Access::Configure, &name)?;
         let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
         let mut message_count = 0;
         if let Some(found) = found {

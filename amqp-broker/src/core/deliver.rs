@@ -142,7 +142,7 @@ impl Core {
         channel_key: ChannelKey,
         method: &basic::Get,
     ) -> Done {
-        let queue_key = self.usable_queue(key, channel_key, &method.queue)?;
+        let queue_key = self.readable_queue(key, channel_key, &method.queue)?;
         self.note_use(queue_key);
         let now = self.now;
         let Some(queue) = self.queues.get(queue_key) else { return Ok(()) };
@@ -249,7 +249,7 @@ impl Core {
         if method.queue == REPLY_TO_NAME {
             return self.consume_replies(key, number, channel_key, method);
         }
-        let queue_key = self.usable_queue(key, channel_key, &method.queue)?;
+        let queue_key = self.readable_queue(key, channel_key, &method.queue)?;
         self.check_tag(channel_key, &method.consumer_tag)?;
         let Some(queue) = self.queues.get(queue_key) else { return Ok(()) };
         let what = queue_in(&queue.name, self.vhost_name(queue.vhost));

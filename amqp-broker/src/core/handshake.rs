@@ -9,7 +9,7 @@ use amqp091::types::{FieldTable, LongStr, Reader, ShortStr, Value};
 use bytes::{Buf, BytesMut};
 
 use super::Core;
-use super::connection::{Capabilities, ConnectionKey, Phase};
+use super::connection::{Capabilities, Connection, ConnectionKey, Phase};
 use super::refusal::{Done, Refusal};
 use crate::event::BrokerEvent;
 use crate::profile::Profile;
@@ -188,8 +188,30 @@ impl Core {
                 format!("vhost {name} not found"),
             ));
         };
+        let user = self.connections.get(key).map(|connection| connection.user.clone());
+        let user = user.unwrap_or_default();
+        let refused = |why: String| {
+            let text = format!("access to vhost '{name}' refused for user '{user}'{why}");
+            Err(Refusal::Connection(ReplyCode::NOT_ALLOWED, text))
+        };
+        let permissions = match self.settings.permissions.get(&user) {
+            None => None,
+            Some(of_user) => match of_user.get(&name) {
+                Some(permissions) => Some(permissions.clone()),
+                None => return refused(String::new()),
+            },
+        };
+        let most = self.settings.max_connections;
+        let is_there = |found: &Connection| found.vhost == Some(vhost) && found.is_running();
+        // Most often there is no limit.
+        if most < self.connections.len()
+            && self.connections.iter().filter(|(_, found)| is_there(found)).count() >= most
+        {
+            return refused(format!(": connection limit ({most}) is reached"));
+        }
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         connection.vhost = Some(vhost);
+        connection.permissions = permissions;
         connection.phase = Phase::Running;
         self.send(key, 0, &connection::OpenOk {});
         self.start_heartbeat(key);

@@ -169,7 +169,7 @@ impl Core {
             ToServer::QueueBind(method) => self.bind_queue(key, number, channel_key, &method),
             ToServer::QueueUnbind(method) => self.unbind_queue(key, number, channel_key, &method),
             ToServer::QueuePurge(method) => {
-                let queue = self.usable_queue(key, channel_key, &method.queue)?;
+                let queue = self.readable_queue(key, channel_key, &method.queue)?;
                 let message_count = self.purge(queue);
                 if !method.no_wait {
                     self.send(key, number, &queue::PurgeOk { message_count });

@@ -32,6 +32,7 @@ mod memory;
 mod message;
 mod methods;
 mod output;
+mod permit;
 mod publish;
 mod queue;
 mod refusal;
@@ -133,6 +134,8 @@ pub(crate) struct Core {
     /// Why publishers are blocked, whatever is held.
     alarm: Option<ShortStr>,
     names_made: u64,
+    /// Whether it was told to stop: nobody is let in.
+    is_stopping: bool,
     /// Connections whose tasks are to be woken.
     stirred: Vec<ConnectionKey>,
     /// Small pieces of messages are copied here, so that they don't hold on to a read buffer.
@@ -173,6 +176,7 @@ impl Core {
             short_of_memory: false,
             alarm: None,
             names_made: 0,
+            is_stopping: false,
             stirred: Vec::new(),
             arena: BytesMut::new(),
         };
@@ -191,6 +195,10 @@ impl Core {
         self.counts.connections += 1;
         let connection = Connection::new(self.counts.connections, peer, self.now);
         let key = self.connections.insert(connection);
+        if self.is_stopping {
+            self.drop_connection(key);
+            return key;
+        }
         self.set_timer(key, Some((self.now + PATIENCE, Timer::Deadline(key))));
         if self.cluster.is_some() {
             self.welcome(key, node);

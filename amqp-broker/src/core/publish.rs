@@ -18,6 +18,7 @@ use super::exchange::{Destination, ExchangeKey, QueueKey};
 use super::message::{Entry, Facts, Message, REPLY_TO_NAME};
 use super::refusal::{Done, Refusal, shown};
 use super::vhost::VhostKey;
+use crate::permissions::Access;
 
 /// So many single confirms in a row are sent as one `multiple`.
 const CONFIRMS_IN_ONE: usize = 4;
@@ -42,6 +43,9 @@ impl Core {
         let Some(vhost) = connection.vhost else { return Err(Refusal::Silent) };
         if method.immediate {
             return Err(Refusal::not_implemented("immediate=true"));
+        }
+        if connection.permissions.is_some() {
+            self.permit_exchange(key, Access::Write, &method.exchange)?;
         }
         let entrance = self.entrance(vhost, &method.exchange)?;
         if let Entrance::Exchange(exchange) = entrance

@@ -118,6 +118,14 @@ impl<T> Slab<T> {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
         self.places.iter().enumerate().filter_map(|(index, place)| {
             let thing = place.thing.as_ref()?;
