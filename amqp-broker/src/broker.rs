@@ -26,12 +26,16 @@ use crate::inspect::{
 };
 use crate::shared::Shared;
 use crate::transport::MemoryStream;
+use crate::unsettled::Unsettled;
 
 /// Octets that fit into a connection in memory, each way.
 const DUPLEX: usize = 64 * 1024;
 
 /// How long clients have to answer when the broker stops.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long tests wait until all is settled.
+const SETTLED_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long nobody is let in after the operating system had no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -150,8 +154,7 @@ impl Broker {
     ///
     /// This is found out, not waited for: each connection looks at what its socket has in the operating
     /// system. What frames there are only because a rule keeps them ([`Rule`](crate::Rule)), or that
-    /// clients who are blocked have sent, isn't in flight. A client that reads nothing while its
-    /// connection is full is waited for, and so is one that never stops sending.
+    /// clients who are blocked have sent, isn't in flight.
     ///
     /// What can't be known: what a client has yet to send; what it has read and has not acted on, such as
     /// a delivery that it is about to acknowledge; over a socket, whether it has read what was written to
@@ -175,8 +178,25 @@ impl Broker {
     /// ```
     ///
     /// Cancelling it does nothing.
+    ///
+    /// # Panics
+    ///
+    /// After a minute of the runtime's time, when a client doesn't read what is written to it, or never
+    /// stops sending: the message says which. [`settled_within`](Self::settled_within) returns that.
     pub async fn settled(&self) {
-        self.shared.settled().await;
+        #[expect(clippy::panic, reason = "a test that would wait for ever fails instead")]
+        if let Err(unsettled) = self.settled_within(SETTLED_LIMIT).await {
+            panic!("{unsettled}");
+        }
+    }
+
+    /// The same, with a limit by the runtime's time.
+    ///
+    /// # Errors
+    ///
+    /// Whom it was waiting for.
+    pub async fn settled_within(&self, limit: Duration) -> Result<(), Unsettled> {
+        self.shared.settled_within(limit).await
     }
 
     /// Blocks publishers as a memory or disk alarm does: those who publish from now on get

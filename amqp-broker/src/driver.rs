@@ -52,13 +52,14 @@ impl<S: Transport> Driver<S> {
     /// Reads once. Ready when something has changed: `false` for the end.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let key = self.key;
-        if !self.shared.with(|core, _| core.wants_read(key)) {
-            return Poll::Pending;
-        }
-        if !self.input.is_empty() && self.shared.with(|core, _| core.is_resumed(key)) {
-            let input = &mut self.input;
-            self.shared.with(|core, now| core.handle_input(key, input, now));
-            return Poll::Ready(true);
+        match self.shared.with(|core, _| core.wants_read(key).then(|| core.is_behind(key))) {
+            None => return Poll::Pending,
+            Some(true) => {
+                let input = &mut self.input;
+                self.shared.with(|core, now| core.handle_input(key, input, now));
+                return Poll::Ready(true);
+            }
+            Some(false) => {}
         }
         let room = self.input.capacity() - self.input.len();
         if room < self.read_size / 2 {
@@ -103,6 +104,8 @@ impl<S: Transport> Driver<S> {
             cx.waker().wake_by_ref();
         } else if self.socket.poll_taken(cx).is_ready() {
             self.shared.with(|core, _| core.report(key, question));
+        } else {
+            self.shared.with(|core, _| core.report_unread(key));
         }
         Poll::Pending
     }

@@ -51,6 +51,7 @@ mod rule;
 mod settings;
 mod shared;
 mod transport;
+mod unsettled;
 
 pub use crate::broker::Broker;
 pub use crate::builder::BrokerBuilder;
@@ -64,6 +65,7 @@ pub use crate::permissions::Permissions;
 pub use crate::profile::Profile;
 pub use crate::rule::Rule;
 pub use crate::transport::MemoryStream;
+pub use crate::unsettled::Unsettled;
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -11,6 +11,10 @@ use tokio::time::Instant;
 
 use crate::core::{Answer, Core, Question};
 use crate::settings::Settings;
+use crate::unsettled::Unsettled;
+
+/// As far as the clock goes, so that what is due some time later is still a time: five hundred years.
+const FAR: Duration = Duration::from_secs(500 * 365 * 86_400);
 
 /// The core behind its lock. The lock is held for the time of one command or one batch of input, never
 /// across an await, and wakers are called after it is released.
@@ -57,7 +61,7 @@ impl Shared {
 
     /// How long the broker has been there.
     fn now(&self, state: &State) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| started.elapsed()) + state.ahead
+        self.started.map_or(Duration::ZERO, |started| started.elapsed()).saturating_add(state.ahead)
     }
 
     /// Runs `command` on the core at the time that it is now, then wakes whoever is to be woken.
@@ -89,11 +93,11 @@ impl Shared {
     pub(crate) fn advance(&self, span: Duration) {
         let mut state = self.lock();
         let now = self.now(&state);
-        let target = now + span;
+        let target = now.saturating_add(span).min(FAR);
         while let Some(next) = state.core.next_deadline().filter(|next| *next <= target) {
             state.core.handle_timeout(next);
         }
-        state.ahead += span;
+        state.ahead += target.saturating_sub(now);
         state.core.handle_timeout(target);
         while state.core.next_deadline().is_some_and(|next| next <= target) {
             state.core.handle_timeout(target);
@@ -104,8 +108,13 @@ impl Shared {
         self.finish(state);
     }
 
-    /// Returns when all is settled.
-    pub(crate) async fn settled(&self) {
+    /// Returns when all is settled, or when it wasn't for so long.
+    pub(crate) async fn settled_within(&self, limit: Duration) -> Result<(), Unsettled> {
+        let settled = tokio::time::timeout(limit, self.settled()).await;
+        settled.map_err(|_| self.with(|core, _| core.unsettled(limit)))
+    }
+
+    async fn settled(&self) {
         loop {
             // Whoever has something to say may say it.
             tokio::task::yield_now().await;

@@ -6,7 +6,7 @@
     reason = "tests fail by panicking"
 )]
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::io::Write;
 use std::pin::pin;
 use std::task::Poll;
@@ -14,11 +14,15 @@ use std::time::Duration;
 
 use amqp091::bytes::BytesMut;
 use amqp091::encode;
-use amqp091::protocol::{basic, channel, connection};
-use amqp091::types::{LongStr, ShortStr};
-use amqp091_broker::{Broker, MemoryStream};
+use amqp091::protocol::{basic, queue};
+use amqp091::types::ShortStr;
+use amqp091_broker::{Broker, Fault, MemoryStream};
 use amqp091_client::{Channel, ConnectOptions, Connection};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+mod raw;
+
+use raw::{greeting, put_publish};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -31,31 +35,6 @@ async fn over_memory(broker: &Broker) -> (Connection, Channel) {
 
 fn ready(broker: &Broker) -> usize {
     broker.queue("q").unwrap().ready
-}
-
-/// What a client says from the protocol header to the open channel.
-fn greeting(heartbeat: u16) -> BytesMut {
-    let mut out = BytesMut::from(&b"AMQP\0\0\x09\x01"[..]);
-    let start = connection::StartOk {
-        mechanism: ShortStr::from_static("PLAIN"),
-        response: LongStr::from("\0guest\0guest"),
-        ..connection::StartOk::default()
-    };
-    encode::method(&mut out, 0, &start).unwrap();
-    let tune = connection::TuneOk { channel_max: 10, frame_max: 131_072, heartbeat };
-    encode::method(&mut out, 0, &tune).unwrap();
-    let open = connection::Open { virtual_host: ShortStr::from_static("/") };
-    encode::method(&mut out, 0, &open).unwrap();
-    encode::method(&mut out, 1, &channel::Open {}).unwrap();
-    out
-}
-
-fn put_publish(out: &mut BytesMut) {
-    let routing_key = ShortStr::from_static("q");
-    let publish = basic::Publish { routing_key, ..basic::Publish::default() };
-    encode::method(out, 1, &publish).unwrap();
-    encode::raw_header(out, 1, basic::CLASS_ID, 4, &[0, 0]);
-    encode::body(out, 1, b"body", 131_072);
 }
 
 /// A client that the runtime knows nothing of.
@@ -279,4 +258,128 @@ async fn read_until_quiet(broker: &Broker, client: &mut MemoryStream) {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_named_and_not_waited_for_for_ever() {
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let limit = Duration::from_millis(50);
+    let mut unread = broker.connect();
+    unread.write_all(&greeting(0)).await.unwrap();
+    let found = broker.settled_within(limit).await.unwrap_err();
+    assert_eq!((found.unread.len(), found.busy.len()), (1, 0));
+    assert_eq!((found.unread[0].number, found.waited), (1, limit));
+    assert!(found.to_string().contains("connection 1 from memory"), "{found}");
+    drop(unread);
+    broker.settled_within(limit).await.unwrap();
+    // Over a socket it is when that is full.
+    let mut full = kernels_client(&broker);
+    broker.settled().await;
+    let mut out = BytesMut::new();
+    let declare = queue::Declare { queue: ShortStr::from_static("q"), ..queue::Declare::default() };
+    encode::method(&mut out, 1, &declare).unwrap();
+    let consume =
+        basic::Consume { queue: ShortStr::from_static("q"), no_ack: true, ..Default::default() };
+    encode::method(&mut out, 1, &consume).unwrap();
+    full.write_all(&out).unwrap();
+    let other = Connection::open(&broker.url()).await.unwrap();
+    let channel = other.channel().await.unwrap();
+    for _ in 0..20 {
+        channel.publish_unconfirmed("", "q", vec![0; 1_000_000]).await.unwrap();
+    }
+    let found = broker.settled_within(limit * 10).await.unwrap_err();
+    assert_eq!(found.unread.iter().map(|info| info.number).collect::<Vec<_>>(), [2]);
+    // The others go on.
+    channel.queue_declare("other").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clients_frame_that_is_delayed_comes_at_its_time() {
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let (_one, one) = over_memory(&broker).await;
+    let (_two, two) = over_memory(&broker).await;
+    let declare = one.queue_declare("q").message_ttl(Duration::from_secs(10));
+    declare.dead_letter_exchange("").dead_letter_routing_key("dead").await.unwrap();
+    one.queue_declare("dead").message_ttl(Duration::from_secs(100)).await.unwrap();
+    let late = broker.on("basic.publish").connection(1).delay(Duration::from_secs(5));
+    let later = broker.on("basic.publish").connection(2).delay(Duration::from_secs(3));
+    let bodies = ["1", "2"].map(|body| one.publish("", "q", body).into_future());
+    for publish in bodies {
+        drop(publish.await.unwrap());
+    }
+    drop(two.publish("", "q", "3").await.unwrap());
+    broker.settled().await;
+    assert_eq!((ready(&broker), late.hits(), later.hits()), (0, 1, 1));
+    // At 3 the third comes, at 5 the first, which the second waits behind until 10; the former two die at 13
+    // and 15.
+    broker.advance(Duration::from_secs(18));
+    assert_eq!(late.hits(), 2);
+    let places = ["q", "dead"].map(|queue| {
+        let messages = broker.messages(queue).unwrap();
+        let facts = messages.iter().map(|message| (message.body.clone(), message.expires_in));
+        facts.collect::<Vec<_>>()
+    });
+    let expires = |body: &'static str, seconds| (body.into(), Some(Duration::from_secs(seconds)));
+    assert_eq!(places, [vec![expires("2", 2)], vec![expires("3", 95), expires("1", 97)]]);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_log_in_is_let_go_by_the_brokers_clock() {
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let mut silent = broker.connect();
+    silent.write_all(b"AMQP\0\0\x09\x01").await.unwrap();
+    read_some(&mut silent).await;
+    broker.advance(Duration::from_secs(10) - Duration::from_millis(1));
+    assert_eq!(broker.connections().len(), 1);
+    broker.advance(Duration::from_millis(1));
+    assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+    // A broker that is slow by a rule doesn't blame the client.
+    let slow = broker.on("connection.start-ok").delay(MINUTE);
+    let stream = broker.connect();
+    let options = ConnectOptions::default().heartbeat(Duration::ZERO);
+    let connecting = tokio::spawn(async move { Connection::connect_over(stream, &options).await });
+    slow.fired(1).await;
+    broker.advance(MINUTE);
+    connecting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_is_kept_waiting_is_missed_when_it_is_read_again() {
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    for rule in [Fault::go_silent, Fault::stop_reading] {
+        let mut client = kernels_client(&broker);
+        broker.settled().await;
+        let rule = rule(broker.at_once());
+        let mut out = BytesMut::new();
+        let declare =
+            queue::Declare { queue: ShortStr::from_static("q"), ..queue::Declare::default() };
+        encode::method(&mut out, 1, &declare).unwrap();
+        client.write_all(&out).unwrap();
+        drop(client);
+        broker.settled().await;
+        broker.advance(MINUTE * 60);
+        assert_eq!((broker.connections().len(), broker.queues().len()), (1, 0));
+        // It is read to its end.
+        rule.release();
+        broker.settled().await;
+        assert_eq!((broker.connections().len(), broker.queues().len()), (0, 1));
+        broker.restart();
+    }
+}
+
+#[tokio::test]
+async fn the_clock_goes_only_so_far() {
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let (_connection, channel) = over_memory(&broker).await;
+    let never = broker.on("basic.publish").nth(1).delay(Duration::MAX);
+    channel.queue_declare("q").expires(MINUTE).await.unwrap();
+    let publish = channel.publish("", "q", "m").await.unwrap();
+    never.fired(1).await;
+    for _ in 0..3 {
+        broker.advance(Duration::MAX);
+        assert!(broker.queue("q").is_none());
+    }
+    never.release();
+    assert!(publish.await.is_confirmed());
+    channel.queue_declare("q").expires(MINUTE).message_ttl(MINUTE).await.unwrap();
 }

@@ -76,7 +76,7 @@ impl Core {
         self.set_deadline(key);
     }
 
-    fn set_deadline(&mut self, key: ConnectionKey) {
+    pub(super) fn set_deadline(&mut self, key: ConnectionKey) {
         let at = self.now + PATIENCE;
         self.set_timer(key, Some((at, Timer::Deadline(key))));
     }
@@ -186,6 +186,9 @@ impl Core {
     pub(super) fn forget_channel(&mut self, key: ConnectionKey, number: u16) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.last_channel = None;
+        if let Some(lane) = &mut connection.lane {
+            lane.forget_channel(number);
+        }
         if let Some(channel) = connection.channels.remove(&number) {
             self.channels.remove(channel);
         }

@@ -63,6 +63,8 @@ pub(crate) struct Connection {
     pub(crate) stirred: bool,
     /// The last question whether all is settled that its task has answered.
     pub(crate) reported: u64,
+    /// Whether its client has yet to read what is for it, when its task last looked.
+    pub(crate) unread: bool,
 }
 
 /// What the client said it understands.
@@ -123,6 +125,7 @@ impl Connection {
             driver: None,
             stirred: false,
             reported: 0,
+            unread: false,
         }
     }
 

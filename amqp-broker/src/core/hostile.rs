@@ -189,7 +189,7 @@ impl World {
         if !core.wants_read(client.key) {
             return has_written;
         }
-        if !client.input.is_empty() && core.is_resumed(client.key) {
+        if core.is_behind(client.key) {
             core.handle_input(client.key, &mut client.input, *now);
             return true;
         }

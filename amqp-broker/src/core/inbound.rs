@@ -33,6 +33,10 @@ impl Core {
         if connection.phase == Phase::Header && !self.greet(key, input) {
             return;
         }
+        if let Some(mut kept) = self.take_kept(key) {
+            kept.extend_from_slice(input);
+            *input = kept;
+        }
         // How far `input` is read: moving its start for every frame would cost more.
         let mut at = 0;
         let before = self.effort;
@@ -40,6 +44,11 @@ impl Core {
             let Some(connection) = self.connections.get_mut(key) else { return input.clear() };
             if matches!(connection.phase, Phase::Flushing | Phase::Closed) {
                 return input.clear();
+            }
+            if connection.lane.is_some() && connection.is_kept_waiting() {
+                input.advance(at);
+                self.keep_input(key, input.split());
+                break;
             }
             self.effort += 1;
             if connection.out.len() >= OUTPUT_LIMIT * 2 || self.effort - before > EFFORT {
@@ -69,10 +78,7 @@ impl Core {
                     match onward {
                         Onward::Pass => self.handle_frame(key, frame),
                         Onward::Done => {}
-                        Onward::Wait => {
-                            input.advance(at);
-                            break;
-                        }
+                        Onward::Wait => continue,
                     }
                     at += consumed;
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use amqp091::encode;
 use amqp091::frame::{self, FrameKind, FrameLimits, FrameRef, Parsed};
-use amqp091::protocol::{AnyMethod, basic, connection};
+use amqp091::protocol::{AnyMethod, basic, channel, connection};
 use bytes::BytesMut;
 
 use super::connection::{Connection, ConnectionKey};
@@ -22,8 +22,10 @@ pub(crate) struct Lane {
     pub(crate) stopped_writing: Option<RuleId>,
     /// Whose rule keeps a frame of the client waiting, and until when, if that is known.
     paused: Option<(RuleId, Option<Duration>)>,
-    /// Whether input that was read already is to be looked at again.
-    pub(crate) resumed: bool,
+    /// What was read of the client and waits behind that, or isn't a whole frame yet.
+    input: BytesMut,
+    /// Whether what waits in `input` is to be looked at.
+    resumed: bool,
     /// Whether the next frame of the client has been seen by the rules already.
     pub(crate) passes: bool,
     /// What may be written now, ahead of all that is said from now on.
@@ -47,6 +49,8 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 struct Waiting {
     rule: RuleId,
+    /// The channel that it is for, unless it is about that itself, or for several.
+    channel: Option<u16>,
     until: Option<Duration>,
     octets: BytesMut,
 }
@@ -96,6 +100,19 @@ impl Lane {
     pub(super) fn note_untold(&mut self, channel: u16, tag: u64) {
         let first = self.untold.entry(channel).or_insert(tag);
         *first = tag.min(*first);
+    }
+
+    /// A channel is gone, and what was to be said on it is not said any more.
+    pub(super) fn forget_channel(&mut self, number: u16) {
+        self.waiting.retain(|waiting| waiting.channel != Some(number));
+        self.coalesced.retain(|(_, channel), _| *channel != number);
+        self.untold.remove(&number);
+    }
+
+    /// Only these channels are still to hear anything.
+    fn keep_channels(&mut self, open: &[u16]) {
+        self.waiting.retain(|waiting| waiting.channel.is_none_or(|number| open.contains(&number)));
+        self.coalesced.retain(|(_, number), _| open.contains(number));
     }
 
     fn handle_time(&mut self, now: Duration) {
@@ -180,11 +197,42 @@ fn parse(octets: &[u8]) -> Result<Parsed<'_>, frame::FrameError> {
 
 impl Core {
     /// Whether input that was read before is to be looked at again.
-    pub(crate) fn is_resumed(&mut self, key: ConnectionKey) -> bool {
-        let Some(connection) = self.connections.get_mut(key) else { return false };
-        let is_behind = std::mem::take(&mut connection.behind);
-        let lane = connection.lane.as_mut();
-        lane.is_some_and(|lane| std::mem::take(&mut lane.resumed)) || is_behind
+    pub(crate) fn is_behind(&mut self, key: ConnectionKey) -> bool {
+        let connection = self.connections.get_mut(key);
+        connection.is_some_and(|connection| std::mem::take(&mut connection.behind))
+    }
+
+    /// Keeps input for when it may be looked at.
+    pub(super) fn keep_input(&mut self, key: ConnectionKey, input: BytesMut) {
+        if let Some(lane) = self.lane(key) {
+            lane.resumed |= lane.paused.is_none();
+            lane.input = input;
+        }
+    }
+
+    /// What was kept of the input, to be looked at before what has come since.
+    pub(super) fn take_kept(&mut self, key: ConnectionKey) -> Option<BytesMut> {
+        let lane = self.connections.get_mut(key)?.lane.as_mut()?;
+        (!lane.input.is_empty()).then(|| lane.input.split())
+    }
+
+    /// Looks at the input that was kept, if nothing keeps it waiting any more.
+    fn resume(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.is_kept_waiting() {
+            return;
+        }
+        let Some(lane) = &mut connection.lane else { return };
+        if std::mem::take(&mut lane.resumed) {
+            let mut input = lane.input.split();
+            self.handle_input(key, &mut input, self.now);
+            // The rest of a frame is still to come.
+            if !input.is_empty()
+                && let Some(lane) = self.lane(key)
+            {
+                lane.input = input;
+            }
+        }
     }
 
     /// Whether the socket is to be reset rather than closed.
@@ -197,21 +245,33 @@ impl Core {
     pub(super) fn pause_input(&mut self, key: ConnectionKey, rule: RuleId, at: Option<Duration>) {
         if let Some(lane) = self.lane(key) {
             lane.paused = Some((rule, at));
+            lane.resumed = false;
         }
         if let Some(at) = at {
             self.timers.set(at, Timer::Lane(key));
         }
     }
 
+    /// A connection's channels that aren't closed, or being closed.
+    fn open_channels(&self, key: ConnectionKey) -> Vec<u16> {
+        let Some(connection) = self.connections.get(key) else { return Vec::new() };
+        let is_open = |key| self.channels.get(key).is_some_and(|channel| !channel.closing);
+        let channels = connection.channels.iter();
+        channels.filter(|(_, key)| is_open(**key)).map(|(number, _)| *number).collect()
+    }
+
     /// Something that waited on a connection is due.
     pub(super) fn handle_lane(&mut self, key: ConnectionKey) {
         let now = self.now;
+        let open = self.open_channels(key);
         if let Some(connection) = self.connections.get_mut(key)
             && let Some(lane) = &mut connection.lane
         {
+            lane.keep_channels(&open);
             lane.handle_time(now);
             connection.last_read = now;
             self.stir(key);
+            self.resume(key);
         }
     }
 
@@ -220,12 +280,15 @@ impl Core {
         let now = self.now;
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
+            let open = self.open_channels(key);
             if let Some(connection) = self.connections.get_mut(key)
                 && let Some(lane) = &mut connection.lane
             {
+                lane.keep_channels(&open);
                 lane.release(rule);
                 connection.last_read = now;
                 self.stir(key);
+                self.resume(key);
             }
         }
     }
@@ -246,6 +309,7 @@ impl Core {
         if let Some(lane) = self.lane(key) {
             lane.reset |= reset;
             lane.waiting.clear();
+            lane.input = BytesMut::new();
             lane.paused = None;
             lane.stopped_reading = None;
         }
@@ -294,12 +358,14 @@ impl Core {
     /// Frame by frame; `false` where the connection ends.
     fn put_through(&mut self, key: ConnectionKey, wire: &mut BytesMut, said: &[u8]) -> bool {
         let mut at = 0;
+        // Channels that a rule has closed meanwhile.
+        let mut closed = Vec::new();
         while at < said.len() {
             if let Some(lane) = self.lane(key)
                 && let Some(rule) = lane.stopped_writing
             {
                 let octets = BytesMut::from(&said[at..]);
-                lane.waiting.push(Waiting { rule, until: None, octets });
+                lane.waiting.push(Waiting { rule, channel: None, until: None, octets });
                 return true;
             }
             let Ok(Parsed::Frame { frame, consumed }) = parse(&said[at..]) else {
@@ -307,6 +373,10 @@ impl Core {
                 let Some(lane) = self.lane(key) else { return false };
                 return lane.put(wire, &said[at..]);
             };
+            if closed.contains(&frame.channel) {
+                at += consumed;
+                continue;
+            }
             if let Some(reset) = self.lane(key).and_then(|lane| lane.middle.take()) {
                 self.cut_in(key, consumed / 2, reset);
             }
@@ -327,8 +397,16 @@ impl Core {
                         end = unit_end(said, at, frame.channel);
                     }
                     let unit = &said[at..end];
-                    if !self.meddle_with_output(key, wire, unit, frame, &method, id, &action) {
-                        return false;
+                    let was_running = self.is_running(key);
+                    let goes_on =
+                        self.meddle_with_output(key, wire, unit, frame, &method, id, &action);
+                    match action {
+                        _ if !goes_on => return false,
+                        Action::Restart => return false,
+                        // The close is what comes next.
+                        Action::CloseConnection(..) if was_running => return true,
+                        Action::CloseChannel(..) => closed.push(frame.channel),
+                        _ => {}
                     }
                     at = end;
                     continue;
@@ -343,12 +421,23 @@ impl Core {
                 is_bare_publish: false,
             };
             let unit = &said[at..end];
+            let was_running = self.is_running(key);
             let goes_on = match self.pick(&seen) {
                 None => self.lane(key).is_some_and(|lane| lane.put(wire, unit)),
                 Some((id, action)) => {
                     // It says nothing that an action could look at.
                     let nothing = AnyMethod::ConnectionCloseOk(connection::CloseOk {});
-                    self.meddle_with_output(key, wire, unit, frame, &nothing, id, &action)
+                    let goes_on =
+                        self.meddle_with_output(key, wire, unit, frame, &nothing, id, &action);
+                    match action {
+                        Action::CloseConnection(..) if goes_on && was_running => return true,
+                        Action::CloseChannel(..) if frame.channel != 0 => {
+                            closed.push(frame.channel);
+                            goes_on
+                        }
+                        Action::Restart => false,
+                        _ => goes_on,
+                    }
                 }
             };
             if !goes_on {
@@ -357,6 +446,10 @@ impl Core {
             at = end;
         }
         true
+    }
+
+    fn is_running(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key).is_some_and(Connection::is_running)
     }
 
     fn cut_in(&mut self, key: ConnectionKey, octets: usize, reset: bool) {
@@ -377,6 +470,9 @@ impl Core {
         action: &Action,
     ) -> bool {
         let now = self.now;
+        // What is about the channel itself comes even if that is closed.
+        let is_about = method.id().class_id == channel::CLASS_ID;
+        let channel = (!is_about).then_some(frame.channel).filter(|number| *number != 0);
         let Some(lane) = self.lane(key) else { return false };
         if matches!(action, Action::Delay(_) | Action::Hold | Action::Discard)
             && frame.kind == FrameKind::Method
@@ -402,15 +498,15 @@ impl Core {
                 return octets > 0 && lane.put(wire, unit);
             }
             Action::Delay(span) => {
-                let at = now + *span;
+                let at = now.saturating_add(*span);
                 let octets = BytesMut::from(unit);
-                lane.waiting.push(Waiting { rule: id, until: Some(at), octets });
+                lane.waiting.push(Waiting { rule: id, channel, until: Some(at), octets });
                 self.timers.set(at, Timer::Lane(key));
                 return true;
             }
             Action::Hold => {
                 let octets = BytesMut::from(unit);
-                lane.waiting.push(Waiting { rule: id, until: None, octets });
+                lane.waiting.push(Waiting { rule: id, channel, until: None, octets });
                 return true;
             }
             Action::Discard => return true,
@@ -450,7 +546,8 @@ impl Core {
                 // Not this one either.
                 self.act(key, frame.channel, method, id, action);
                 if let Some(lane) = self.lane(key) {
-                    lane.waiting.push(Waiting { rule: id, until: None, octets: unit.into() });
+                    let octets = BytesMut::from(unit);
+                    lane.waiting.push(Waiting { rule: id, channel, until: None, octets });
                 }
                 return true;
             }

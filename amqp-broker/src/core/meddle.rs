@@ -60,7 +60,7 @@ impl Core {
                 self.cut_behind(key, mark, reset);
             }
             Action::Delay(span) => {
-                let at = self.now + span;
+                let at = self.now.saturating_add(span);
                 self.pause_input(key, id, Some(at));
                 return Onward::Wait;
             }

@@ -273,6 +273,7 @@ impl Core {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
+        connection.unread = writing;
         let reported = connection.reported;
         if !writing && self.owes_report(reported) { Parked::Asked } else { Parked::Yes }
     }

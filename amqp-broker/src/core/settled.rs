@@ -3,8 +3,12 @@
 //! Whoever wants to know asks: each client's task looks at its socket once more and reports, and if nothing
 //! has happened between the question and the last report, all is settled.
 
+use std::time::Duration;
+
 use super::Core;
 use super::connection::ConnectionKey;
+use crate::inspect::ConnectionInfo;
+use crate::unsettled::Unsettled;
 
 /// What was asked and what has happened.
 #[derive(Debug, Default)]
@@ -79,6 +83,28 @@ impl Core {
             connection.reported = question;
         }
         self.settling.has_report = true;
+    }
+
+    /// A client's task has nothing more to do, but its client has yet to read.
+    pub(crate) fn report_unread(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.unread = true;
+        }
+    }
+
+    /// Who hasn't reported yet.
+    pub(crate) fn unsettled(&self, waited: Duration) -> Unsettled {
+        let asked = self.settling.asked;
+        let mut late: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.reported < asked)
+            .filter_map(|(key, connection)| Some((self.connection_info(key)?, connection.unread)))
+            .collect();
+        late.sort_by_key(|(info, _)| info.number);
+        let (unread, busy): (Vec<_>, Vec<_>) = late.into_iter().partition(|(_, unread)| *unread);
+        let infos = |list: Vec<(ConnectionInfo, bool)>| list.into_iter().map(|(info, _)| info);
+        Unsettled { waited, unread: infos(unread).collect(), busy: infos(busy).collect() }
     }
 
     /// One more listener, which will report.

@@ -57,7 +57,10 @@ impl Core {
             match timer {
                 Timer::Deadline(key) => {
                     let Some(connection) = self.connections.get(key) else { continue };
-                    if connection.phase != Phase::Running {
+                    if connection.is_stopped() || connection.is_delayed() {
+                        // It is not the client who takes long.
+                        self.set_deadline(key);
+                    } else if connection.phase != Phase::Running {
                         self.drop_connection(key);
                     }
                 }
