@@ -31,7 +31,9 @@ enum State {
 impl Door {
     /// Opens a port.
     pub(crate) async fn open(address: SocketAddr) -> io::Result<Arc<Self>> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("can't listen on {address}: {error}"))
+        })?;
         Ok(Arc::new(Self {
             address: listener.local_addr()?,
             runtime: Handle::current(),

@@ -1,63 +1,109 @@
 //! The broker as a command: `amqp091-broker --port 5672`.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use amqp091_broker::{Broker, BrokerBuilder, Profile};
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 const ABOUT: &str = "An AMQP 0-9-1 broker in memory, which behaves like RabbitMQ: for trying things out and for tests.";
 
-const NOT_FOR: &str = "\
+const MORE: &str = "\
+It prints its URL, one for each address, on standard output, and connections as they come and go on
+standard error. SIGINT and SIGTERM stop it: clients get connection.close with 320, and the exit status is 0.
+It is 1 when an address can't be listened on, and 2 for arguments that make no sense.
+
 Not for production: messages live in this process's memory and are gone with it, durable or not; there is
 one node, no management pages, no policies, no plugins, no streams. For all of that, point the same
 programs at a RabbitMQ by changing their URL.";
+
+/// An argument that takes a value.
+fn option(long: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(long).long(long).value_name(value).help(help)
+}
 
 fn command() -> Command {
     Command::new("amqp091-broker")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .after_help(NOT_FOR)
+        .after_help(MORE)
         .arg(
-            Arg::new("port")
-                .long("port")
+            option("port", "PORT", "TCP port to listen on; 0 for one that is free")
                 .short('p')
-                .value_name("PORT")
                 .value_parser(value_parser!(u16))
-                .default_value("5672")
-                .help("TCP port to listen on; 0 for one that is free"),
+                .default_value("5672"),
         )
         .arg(
-            Arg::new("bind")
-                .long("bind")
-                .value_name("ADDRESS")
+            option("bind", "ADDRESS", "IP address to listen on; may be given more than once")
                 .value_parser(value_parser!(IpAddr))
                 .action(ArgAction::Append)
-                .default_value("127.0.0.1")
-                .help("address to listen on; may be given more than once"),
+                .default_value("127.0.0.1"),
         )
         .arg(
-            Arg::new("profile")
-                .long("profile")
-                .value_name("VERSION")
+            option(
+                "user",
+                "NAME:PASSWORD",
+                "one more user, beside guest:guest; may be given more than once",
+            )
+            .value_parser(user)
+            .action(ArgAction::Append),
+        )
+        .arg(
+            option("vhost", "NAME", "one more virtual host, beside /; may be given more than once")
+                .action(ArgAction::Append),
+        )
+        .arg(
+            option("profile", "VERSION", "which RabbitMQ to behave like, where they differ")
                 .value_parser(["3.10", "4"])
-                .default_value("4")
-                .help("which RabbitMQ to behave like, where they differ"),
+                .default_value("4"),
+        )
+        .arg(option(
+            "product",
+            "NAME",
+            "product to tell clients, some of which decide by it [default: RabbitMQ]",
+        ))
+        .arg(option("product-version", "VERSION", "its version [default: the profile's]"))
+        .arg(
+            option("frame-max", "OCTETS", "largest frame to offer [default: 131072]")
+                .value_parser(value_parser!(u32).range(4096..)),
         )
         .arg(
-            Arg::new("user")
-                .long("user")
-                .value_name("NAME:PASSWORD")
-                .action(ArgAction::Append)
-                .help("one more user, beside guest:guest"),
+            option("channel-max", "COUNT", "channels of a connection to offer [default: 2047]")
+                .value_parser(value_parser!(u16)),
         )
         .arg(
-            Arg::new("vhost")
-                .long("vhost")
-                .value_name("NAME")
-                .action(ArgAction::Append)
-                .help("one more virtual host, beside /"),
+            option("heartbeat", "SECONDS", "heartbeat to offer; 0 for none [default: 60]")
+                .value_parser(value_parser!(u16)),
+        )
+        .arg(
+            option("max-body", "OCTETS", "largest message body to take [default: 134217728]")
+                .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            option(
+                "memory-limit",
+                "OCTETS",
+                "what may be held before publishers are blocked [default: 1073741824]",
+            )
+            .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            option(
+                "max-connections",
+                "COUNT",
+                "connections that a virtual host may have [default: any number]",
+            )
+            .value_parser(value_parser!(u32)),
+        )
+        .arg(
+            option(
+                "max-queues",
+                "COUNT",
+                "queues that a virtual host may have [default: any number]",
+            )
+            .value_parser(value_parser!(u32)),
         )
         .arg(
             Arg::new("quiet")
@@ -68,10 +114,18 @@ fn command() -> Command {
         )
 }
 
-fn main() -> ExitCode {
-    let arguments = command().get_matches();
-    let port = *arguments.get_one::<u16>("port").unwrap_or(&5672);
-    let profile = match arguments.get_one::<String>("profile").map(String::as_str) {
+fn user(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() => Ok((name.to_owned(), password.to_owned())),
+        _ => Err("it is NAME:PASSWORD"),
+    }
+}
+
+/// What was asked for.
+fn builder(arguments: &ArgMatches) -> BrokerBuilder {
+    let text = |name: &str| arguments.get_one::<String>(name);
+    let port = arguments.get_one::<u16>("port").copied().unwrap_or(5672);
+    let profile = match text("profile").map(String::as_str) {
         Some("3.10") => Profile::V3_10,
         _ => Profile::V4,
     };
@@ -79,59 +133,128 @@ fn main() -> ExitCode {
     for address in arguments.get_many::<IpAddr>("bind").unwrap_or_default() {
         builder = builder.listen(SocketAddr::new(*address, port));
     }
-    for user in arguments.get_many::<String>("user").unwrap_or_default() {
-        let Some((name, password)) = user.split_once(':') else {
-            eprintln!("amqp091-broker: --user wants NAME:PASSWORD");
-            return ExitCode::from(2);
-        };
+    for (name, password) in arguments.get_many::<(String, String)>("user").unwrap_or_default() {
         builder = builder.user(name, password);
     }
     for vhost in arguments.get_many::<String>("vhost").unwrap_or_default() {
         builder = builder.virtual_host(vhost);
     }
-    if !arguments.get_flag("quiet") {
-        builder = builder.on_event(|event| eprintln!("{event}"));
+    match (text("product"), text("product-version")) {
+        (None, None) => {}
+        (product, version) => {
+            let product = product.map_or("RabbitMQ", String::as_str);
+            let version = version.map_or_else(|| profile.version(), String::as_str);
+            builder = builder.product(product, version);
+        }
     }
+    if let Some(&octets) = arguments.get_one("frame-max") {
+        builder = builder.frame_max(octets);
+    }
+    if let Some(&channels) = arguments.get_one("channel-max") {
+        builder = builder.channel_max(channels);
+    }
+    if let Some(&seconds) = arguments.get_one::<u16>("heartbeat") {
+        builder = builder.heartbeat(Duration::from_secs(seconds.into()));
+    }
+    if let Some(&octets) = arguments.get_one("max-body") {
+        builder = builder.max_body(octets);
+    }
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    if let Some(&octets) = arguments.get_one::<u64>("memory-limit") {
+        builder = builder.memory_limit(size(octets));
+    }
+    if let Some(&count) = arguments.get_one::<u32>("max-connections") {
+        builder = builder.max_connections(size(count.into()));
+    }
+    if let Some(&count) = arguments.get_one::<u32>("max-queues") {
+        builder = builder.max_queues(size(count.into()));
+    }
+    if !arguments.get_flag("quiet") {
+        builder = builder.on_event(|event| log(format_args!("{event}")));
+    }
+    builder
+}
+
+/// Says something on standard error, if anybody listens.
+fn log(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn main() -> ExitCode {
+    let arguments = command().get_matches();
+    // One with another password isn't told on.
+    let mut users = arguments.get_many::<(String, String)>("user").unwrap_or_default();
+    let login = if users.any(|(name, _)| name == "guest") { "" } else { "guest:guest@" };
+    let builder = builder(&arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = runtime.and_then(|runtime| runtime.block_on(serve(builder)));
+    let served = runtime.and_then(|runtime| runtime.block_on(serve(builder, login)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("amqp091-broker: {error}");
+            log(format_args!("amqp091-broker: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Runs the broker until it is told to stop.
-async fn serve(builder: BrokerBuilder) -> io::Result<()> {
+async fn serve(builder: BrokerBuilder, login: &str) -> io::Result<()> {
+    // Whoever reads the URL may tell it at once.
+    let mut stop = Stop::new()?;
     let broker = builder.start().await?;
     let mut out = io::stdout();
     for address in broker.addresses() {
-        writeln!(out, "amqp://guest:guest@{address}/%2f")?;
+        writeln!(out, "amqp://{login}{}/%2f", reachable(*address))?;
     }
     out.flush()?;
-    told_to_stop().await?;
+    stop.told().await?;
     broker.shutdown().await;
     Ok(())
 }
 
-#[cfg(unix)]
-async fn told_to_stop() -> io::Result<()> {
-    use std::future::poll_fn;
-    use std::task::Poll;
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
-    poll_fn(|cx| {
-        let is_told = signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
-        if is_told { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    Ok(())
+/// Where an address is reached from this machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
+/// What tells it to stop.
+#[cfg(unix)]
+struct Stop([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Stop {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]))
+    }
+
+    async fn told(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| {
+            let is_told = self.0.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
+            if is_told { std::task::Poll::Ready(Ok(())) } else { std::task::Poll::Pending }
+        })
+        .await
+    }
+}
+
+/// What tells it to stop.
 #[cfg(not(unix))]
-async fn told_to_stop() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct Stop;
+
+#[cfg(not(unix))]
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn told(&mut self) -> io::Result<()> {
+        tokio::signal::ctrl_c().await
+    }
 }

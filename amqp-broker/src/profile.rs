@@ -12,7 +12,9 @@ pub enum Profile {
 }
 
 impl Profile {
-    pub(crate) const fn version(self) -> &'static str {
+    /// The version that it tells clients, unless
+    /// [`BrokerBuilder::product`](crate::BrokerBuilder::product) says another.
+    pub const fn version(self) -> &'static str {
         match self {
             Self::V3_10 => "3.10.8",
             Self::V4 => "4.0.5",
