@@ -25,6 +25,8 @@ use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
 use crate::shared::Shared;
+#[cfg(feature = "tls")]
+use crate::tls::Acceptor;
 use crate::transport::MemoryStream;
 use crate::unsettled::Unsettled;
 
@@ -45,6 +47,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub struct Broker {
     shared: Arc<Shared>,
     doors: Vec<Arc<Door>>,
+    /// Those for TLS.
+    tls_doors: Vec<Arc<Door>>,
     addresses: Vec<SocketAddr>,
     runtime: Handle,
     tasks: Mutex<JoinSet<()>>,
@@ -73,6 +77,7 @@ impl Broker {
         let mut broker = Self {
             shared,
             doors: Vec::new(),
+            tls_doors: Vec::new(),
             addresses: Vec::new(),
             runtime: Handle::current(),
             tasks: Mutex::new(tasks),
@@ -85,8 +90,20 @@ impl Broker {
             let door = Door::open(address).await?;
             broker.addresses.push(door.address());
             let index = broker.shared.with(|core, _| core.add_listener());
-            broker.spawn(listen(Arc::clone(&broker.shared), Arc::clone(&door), index));
+            let node = u16::try_from(broker.doors.len()).unwrap_or(u16::MAX);
+            let clients = Clients { shared: Arc::clone(&broker.shared), node, kind: Kind::Plain };
+            broker.spawn(listen(clients, Arc::clone(&door), index));
             broker.doors.push(door);
+        }
+        #[cfg(feature = "tls")]
+        for (address, tls) in builder.tls {
+            let acceptor = tls.acceptor()?;
+            let door = Door::open(address).await?;
+            let index = broker.shared.with(|core, _| core.add_listener());
+            let kind = Kind::Tls(acceptor);
+            let clients = Clients { shared: Arc::clone(&broker.shared), node: 0, kind };
+            broker.spawn(listen(clients, Arc::clone(&door), index));
+            broker.tls_doors.push(door);
         }
         Ok(broker)
     }
@@ -113,6 +130,20 @@ impl Broker {
             Some(address) => format!("amqp://guest:guest@{address}/%2f"),
             None => "amqp://guest:guest@localhost/%2f".to_owned(),
         }
+    }
+
+    /// The addresses that it listens on for TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        self.tls_doors.iter().map(|door| door.address()).collect()
+    }
+
+    /// A URL to connect by with TLS, as [`url`](Self::url) is one without; none where it doesn't listen for
+    /// that. The host is `localhost`, which its certificate should have for a name.
+    #[cfg(feature = "tls")]
+    pub fn tls_url(&self) -> Option<String> {
+        let port = self.tls_doors.first()?.address().port();
+        Some(format!("amqps://guest:guest@localhost:{port}/%2f"))
     }
 
     /// A connection in memory, without a socket: the client's end, for
@@ -398,7 +429,7 @@ impl Broker {
     /// clients' sockets are closed as soon as the runtime has a turn. So does one whose shutdown is
     /// cancelled.
     pub async fn shutdown(mut self) {
-        self.doors.iter().for_each(|door| door.release());
+        self.doors.iter().chain(&self.tls_doors).for_each(|door| door.release());
         self.shared.with(|core, now| core.shut_down(now));
         // Who doesn't answer doesn't hold it up.
         let _ = tokio::time::timeout(FAREWELL, self.shared.deserted()).await;
@@ -409,22 +440,43 @@ impl Broker {
 impl Drop for Broker {
     /// The tasks end with their set.
     fn drop(&mut self) {
-        self.doors.iter().for_each(|door| door.release());
+        self.doors.iter().chain(&self.tls_doors).for_each(|door| door.release());
+    }
+}
+
+/// How clients of a port are served.
+struct Clients {
+    shared: Arc<Shared>,
+    node: u16,
+    kind: Kind,
+}
+
+enum Kind {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls(Acceptor),
+}
+
+impl Clients {
+    /// Serves one, by a task of its own.
+    fn serve(&self, tasks: &mut JoinSet<()>, socket: TcpStream, peer: String) {
+        let _ = socket.set_nodelay(true);
+        let shared = Arc::clone(&self.shared);
+        let key = shared.with(|core, now| core.connect(peer, self.node, now));
+        match &self.kind {
+            Kind::Plain => tasks.spawn(Driver::new(shared, key, socket)),
+            #[cfg(feature = "tls")]
+            Kind::Tls(acceptor) => tasks.spawn(Driver::new(shared, key, acceptor.accept(socket))),
+        };
     }
 }
 
 /// Takes in clients, each with a task of its own, which end with this one.
-async fn listen(shared: Arc<Shared>, door: Arc<Door>, index: usize) {
+async fn listen(by: Clients, door: Arc<Door>, index: usize) {
     let mut clients = JoinSet::new();
-    let mut questions = shared.questions();
+    let mut questions = by.shared.questions();
     // One may have been asked before.
     questions.mark_changed();
-    let serve = |clients: &mut JoinSet<()>, socket: TcpStream, peer: String| {
-        let _ = socket.set_nodelay(true);
-        let node = u16::try_from(index).unwrap_or(u16::MAX);
-        let key = shared.with(|core, now| core.connect(peer, node, now));
-        clients.spawn(Driver::new(Arc::clone(&shared), key, socket));
-    };
     loop {
         let accepted = {
             let mut asked = pin!(questions.changed());
@@ -439,7 +491,7 @@ async fn listen(shared: Arc<Shared>, door: Arc<Door>, index: usize) {
             .await
         };
         match accepted {
-            Some(Ok((socket, peer))) => serve(&mut clients, socket, peer),
+            Some(Ok((socket, peer))) => by.serve(&mut clients, socket, peer),
             Some(Err(_)) => {
                 // Out of file descriptors, perhaps: the clients that are there may go on meanwhile.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -448,9 +500,9 @@ async fn listen(shared: Arc<Shared>, door: Arc<Door>, index: usize) {
                 let question = *questions.borrow_and_update();
                 // Those of whom the runtime has yet to hear.
                 while let Some((socket, peer)) = door.accept_now() {
-                    serve(&mut clients, socket, peer);
+                    by.serve(&mut clients, socket, peer);
                 }
-                shared.with(|core, _| core.report_listener(index, question));
+                by.shared.with(|core, _| core.report_listener(index, question));
             }
         }
     }

@@ -13,6 +13,8 @@ use crate::event::BrokerEvent;
 use crate::permissions::Permissions;
 use crate::profile::Profile;
 use crate::settings::Settings;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// A broker about to be started.
 #[must_use = "a broker starts with `start`"]
@@ -20,6 +22,8 @@ pub struct BrokerBuilder {
     pub(crate) settings: Settings,
     pub(crate) addresses: Vec<SocketAddr>,
     is_default_address: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Vec<(SocketAddr, Tls)>,
     pub(crate) manual_time: bool,
     pub(crate) nodes: u16,
 }
@@ -30,6 +34,8 @@ impl Default for BrokerBuilder {
             settings: Settings::default(),
             addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             is_default_address: true,
+            #[cfg(feature = "tls")]
+            tls: Vec::new(),
             manual_time: false,
             nodes: 1,
         }
@@ -67,6 +73,20 @@ impl BrokerBuilder {
     pub fn without_sockets(mut self) -> Self {
         self.is_default_address = false;
         self.addresses.clear();
+        self
+    }
+
+    /// Listens for TLS as well (`amqps://`), on a free port of the loopback interface:
+    /// [`Broker::tls_url`].
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: Tls) -> Self {
+        self.listen_tls(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls)
+    }
+
+    /// Listens for TLS here as well.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(mut self, address: SocketAddr, tls: Tls) -> Self {
+        self.tls.push((address, tls));
         self
     }
 
@@ -200,7 +220,8 @@ impl BrokerBuilder {
     ///
     /// # Errors
     ///
-    /// When an address can't be bound.
+    /// When an address can't be bound, or a certificate can't be used
+    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
     pub async fn start(self) -> io::Result<Broker> {
         Broker::run(self).await
     }

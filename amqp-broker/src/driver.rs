@@ -69,6 +69,9 @@ impl<S: Transport> Driver<S> {
         match ready!(pin!(self.socket.read_buf(&mut self.input)).poll(cx)) {
             Ok(0) => Poll::Ready(false),
             Ok(count) => {
+                if let Some(name) = self.socket.take_certificate_name() {
+                    self.shared.with(|core, _| core.set_certificate_name(key, name));
+                }
                 let input = &mut self.input;
                 self.shared.with(|core, now| core.handle_input(key, input, now));
                 if count == room && self.read_size < READ_MAX {

@@ -115,6 +115,8 @@ pub struct ConnectionInfo {
     pub name: String,
     /// The user that it is logged in as; empty before.
     pub user: String,
+    /// The name in the certificate that it has shown, if it is connected by TLS and has.
+    pub certificate: Option<String>,
     /// Its virtual host; empty before it is open.
     pub virtual_host: String,
     /// How many channels it has open.

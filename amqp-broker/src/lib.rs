@@ -50,6 +50,8 @@ mod profile;
 mod rule;
 mod settings;
 mod shared;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod unsettled;
 
@@ -64,8 +66,13 @@ pub use crate::inspect::{
 pub use crate::permissions::Permissions;
 pub use crate::profile::Profile;
 pub use crate::rule::Rule;
+#[cfg(feature = "tls")]
+pub use crate::tls::{CertificateLogin, Tls};
 pub use crate::transport::MemoryStream;
 pub use crate::unsettled::Unsettled;
+/// The version of rustls that [`Tls::rustls_config`] takes a configuration of.
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 /// The README's examples are tests.
 #[cfg(doctest)]
@@ -76,5 +83,5 @@ struct Readme;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn check_hostile(input: &[u8]) {
-    crate::core::hostile::check(input);
+    core::hostile::check(input);
 }

@@ -23,6 +23,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
     /// Whether the client has read all that was written, as far as that can be known; the task is woken
     /// when it has.
     fn poll_taken(&self, cx: &Context<'_>) -> Poll<()>;
+
+    /// The name in the client's certificate, told once, when it is known.
+    fn take_certificate_name(&mut self) -> Option<String> {
+        None
+    }
 }
 
 impl Transport for TcpStream {

@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     pub(crate) last_channel: Option<(u16, ChannelKey)>,
     pub(crate) user: String,
     pub(crate) name: String,
+    /// The name in its certificate.
+    pub(crate) certificate: Option<String>,
     pub(crate) vhost: Option<VhostKey>,
     /// What it may do there; none for everything.
     pub(crate) permissions: Option<Permissions>,
@@ -105,6 +107,7 @@ impl Connection {
             last_channel: None,
             user: String::new(),
             name: String::new(),
+            certificate: None,
             vhost: None,
             permissions: None,
             channel_max: 0,

@@ -39,11 +39,18 @@ impl Core {
             return false;
         }
         input.advance(wanted.len());
+        let certificate =
+            self.connections.get(key).and_then(|connection| connection.certificate.as_ref());
+        let mechanisms = self.settings.profile.mechanisms();
+        let mechanisms = match certificate {
+            Some(_) => format!("{mechanisms} EXTERNAL"),
+            None => mechanisms.to_owned(),
+        };
         let start = connection::Start {
             version_major: 0,
             version_minor: 9,
             server_properties: self.server_properties(),
-            mechanisms: LongStr::from(self.settings.profile.mechanisms()),
+            mechanisms: LongStr::from(mechanisms),
             locales: LongStr::from("en_US"),
         };
         self.send(key, 0, &start);
@@ -54,6 +61,14 @@ impl Core {
     fn enter(&mut self, key: ConnectionKey, phase: Phase) {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.phase = phase;
+        }
+    }
+
+    /// The client has shown a certificate of this name.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "nobody has a certificate"))]
+    pub(crate) fn set_certificate_name(&mut self, key: ConnectionKey, name: String) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.certificate = Some(name);
         }
     }
 
@@ -119,10 +134,16 @@ impl Core {
         let name = properties.get("connection_name").and_then(Value::as_str).unwrap_or_default();
         let response = start_ok.response.as_ref();
         let offered = self.settings.profile.mechanisms().split(' ').any(|one| one == mechanism);
-        let login = match mechanism {
+        let certificate =
+            self.connections.get(key).and_then(|connection| connection.certificate.clone());
+        let login = match (mechanism, certificate) {
+            ("EXTERNAL", Some(name)) => {
+                let password = self.settings.users.get(&name).cloned().unwrap_or_default();
+                (name, password)
+            }
             _ if !offered => return Err(Refusal::Silent),
-            "PLAIN" => plain(response).ok_or(Refusal::Silent)?,
-            "AMQPLAIN" => amqplain(response).ok_or(Refusal::Silent)?,
+            ("PLAIN", _) => plain(response).ok_or(Refusal::Silent)?,
+            ("AMQPLAIN", _) => amqplain(response).ok_or(Refusal::Silent)?,
             _ => {
                 ("guest".to_owned(), self.settings.users.get("guest").cloned().unwrap_or_default())
             }

@@ -101,6 +101,7 @@ impl Core {
             peer: connection.peer.clone(),
             name: connection.name.clone(),
             user: connection.user.clone(),
+            certificate: connection.certificate.clone(),
             virtual_host: connection
                 .vhost
                 .map(|vhost| self.vhost_name(vhost).to_owned())
