@@ -19,8 +19,8 @@ const READ_MIN: usize = 4 * 1024;
 const READ_MAX: usize = 128 * 1024;
 /// After this many reads in a row that needed an eighth of it or less, the buffer is small again.
 const SMALL_READS: u32 = 64;
-/// Reads in a row, each at once successful, before other clients have their turn.
-const READS_IN_A_ROW: u32 = 4;
+/// Octets that are read and written before other clients have their turn.
+const TURN: usize = 256 * 1024;
 
 /// Serves one client until it is gone.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Driver<S> {
     small_reads: u32,
     output: Output,
     unflushed: bool,
+    /// What is left of this turn, octets; none once the core has had enough of this client.
+    left: usize,
 }
 
 impl<S: Transport> Driver<S> {
@@ -46,6 +48,7 @@ impl<S: Transport> Driver<S> {
             small_reads: 0,
             output: Output::default(),
             unflushed: false,
+            left: 0,
         }
     }
 
@@ -56,7 +59,13 @@ impl<S: Transport> Driver<S> {
             None => return Poll::Pending,
             Some(true) => {
                 let input = &mut self.input;
-                self.shared.with(|core, now| core.handle_input(key, input, now));
+                let is_behind = self.shared.with(|core, now| {
+                    core.catch_up(key, input, now);
+                    core.is_behind(key)
+                });
+                if is_behind {
+                    self.left = 0;
+                }
                 return Poll::Ready(true);
             }
             Some(false) => {}
@@ -73,7 +82,11 @@ impl<S: Transport> Driver<S> {
                     self.shared.with(|core, _| core.set_certificate_name(key, name));
                 }
                 let input = &mut self.input;
-                self.shared.with(|core, now| core.handle_input(key, input, now));
+                let is_behind = self.shared.with(|core, now| {
+                    core.handle_input(key, input, now);
+                    core.is_behind(key)
+                });
+                self.left = if is_behind { 0 } else { self.left.saturating_sub(count) };
                 if count == room && self.read_size < READ_MAX {
                     self.read_size *= 2;
                 }
@@ -113,8 +126,8 @@ impl<S: Transport> Driver<S> {
         Poll::Pending
     }
 
-    /// Writes until there is nothing left (ready: whether the socket still takes anything) or the socket
-    /// takes no more.
+    /// Writes, at least once, until there is nothing left or the turn is over (ready: whether the socket
+    /// still takes anything), or until the socket takes no more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let key = self.key;
         loop {
@@ -137,10 +150,14 @@ impl<S: Transport> Driver<S> {
                 Ok(0) => return Poll::Ready(false),
                 Ok(count) => {
                     self.output.advance(count);
+                    self.left = self.left.saturating_sub(count);
                     self.unflushed = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Poll::Ready(false),
+            }
+            if self.left == 0 {
+                break;
             }
         }
         if self.unflushed {
@@ -153,18 +170,24 @@ impl<S: Transport> Driver<S> {
     }
 }
 
+/// Goes on after everybody else who has something to do: those as well of whom the runtime has yet to hear,
+/// so that a client that never stops sending holds up nobody. Merely to be woken would be sooner.
+fn yielded(cx: &mut Context<'_>) -> Poll<()> {
+    pin!(tokio::task::yield_now()).poll(cx)
+}
+
 impl<S: Transport> Future for Driver<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let key = this.key;
-        let mut reads = 0;
+        this.left = TURN;
         loop {
             // Whatever comes up from here on is either seen below or keeps this task awake.
             this.shared.with(|core, _| core.calm(key));
             let writing = match this.poll_write(cx) {
-                Poll::Ready(true) => false,
+                Poll::Ready(true) => !this.output.is_empty(),
                 // What the client said before may still be read; what it is told, it doesn't hear.
                 Poll::Ready(false) => {
                     this.shared.with(|core, _| core.drop_connection(key));
@@ -180,20 +203,15 @@ impl<S: Transport> Future for Driver<S> {
                 }
                 return Poll::Ready(());
             }
+            if this.left == 0 {
+                return yielded(cx);
+            }
             match this.poll_read(cx) {
                 Poll::Ready(false) => {
                     this.shared.with(|core, _| core.drop_connection(key));
                     return Poll::Ready(());
                 }
-                Poll::Ready(true) => {
-                    reads += 1;
-                    if reads < READS_IN_A_ROW {
-                        continue;
-                    }
-                    // A client that never stops sending holds up nobody else.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Poll::Ready(true) => continue,
                 Poll::Pending => {}
             }
             match this.shared.with(|core, _| core.park(key, cx.waker(), writing)) {

@@ -190,7 +190,7 @@ impl World {
             return has_written;
         }
         if core.is_behind(client.key) {
-            core.handle_input(client.key, &mut client.input, *now);
+            core.catch_up(client.key, &mut client.input, *now);
             return true;
         }
         if client.sent.is_empty() {

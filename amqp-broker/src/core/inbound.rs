@@ -18,7 +18,8 @@ use super::{Core, EFFORT, OUTPUT_LIMIT};
 const COPY_OUT: usize = 16 * 1024;
 
 impl Core {
-    /// Takes what was read, as far as it is whole frames; the rest stays in `input`.
+    /// Takes what was read, as far as it is whole frames; the rest stays in `input`, and so does what is
+    /// for later: see [`is_behind`](Self::is_behind).
     pub(crate) fn handle_input(
         &mut self,
         key: ConnectionKey,

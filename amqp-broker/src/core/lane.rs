@@ -197,9 +197,16 @@ fn parse(octets: &[u8]) -> Result<Parsed<'_>, frame::FrameError> {
 
 impl Core {
     /// Whether input that was read before is to be looked at again.
-    pub(crate) fn is_behind(&mut self, key: ConnectionKey) -> bool {
-        let connection = self.connections.get_mut(key);
-        connection.is_some_and(|connection| std::mem::take(&mut connection.behind))
+    pub(crate) fn is_behind(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key).is_some_and(|connection| connection.behind)
+    }
+
+    /// Looks at input again that was read before.
+    pub(crate) fn catch_up(&mut self, key: ConnectionKey, input: &mut BytesMut, now: Duration) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.behind = false;
+        }
+        self.handle_input(key, input, now);
     }
 
     /// Keeps input for when it may be looked at.

@@ -78,8 +78,8 @@ use crate::settings::{Listener, Settings};
 /// read any more: whoever doesn't read is not worth memory.
 const OUTPUT_LIMIT: usize = 512 * 1024;
 
-/// Steps that one client's octets may take in a row: whoever else waits comes next. Some milliseconds.
-const EFFORT: u64 = 20_000;
+/// Steps that one client's octets may take in a row: whoever else waits comes next. A millisecond or two.
+const EFFORT: u64 = 4096;
 
 /// How long a client has to log in, and to answer `connection.close`.
 const PATIENCE: Duration = Duration::from_secs(10);
