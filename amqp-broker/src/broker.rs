@@ -377,6 +377,39 @@ impl Broker {
         });
     }
 
+    /// Adds a virtual host, unless it is there.
+    pub fn add_virtual_host(&self, name: impl Into<String>) {
+        self.shared.with(|core, _| core.add_vhost(name.into()));
+    }
+
+    /// Deletes a virtual host, with all its exchanges, queues and messages, and closes the connections to it
+    /// (320, CONNECTION_FORCED).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amqp091_broker::Broker;
+    /// use amqp091_client::{ConnectOptions, Connection, Exception};
+    ///
+    /// let broker = Broker::start().await?;
+    /// broker.add_virtual_host("tenant");
+    /// let options = ConnectOptions::from_uri(&broker.url())?.virtual_host("tenant");
+    /// let connection = Connection::connect(&options).await?;
+    /// connection.channel().await?.queue_declare("work").await?;
+    /// broker.delete_virtual_host("tenant");
+    /// let end = connection.closed().await.err().and_then(|error| error.exception());
+    /// assert_eq!(end, Some(Exception::ConnectionForced));
+    /// assert_eq!(broker.queues().len(), 0);
+    /// assert!(Connection::connect(&options).await.is_err());
+    /// # Ok(()) }
+    /// ```
+    pub fn delete_virtual_host(&self, name: &str) {
+        self.shared.with(|core, now| {
+            core.now = core.now.max(now);
+            core.delete_vhost(name);
+        });
+    }
+
     /// All queues, by virtual host and name.
     pub fn queues(&self) -> Vec<QueueInfo> {
         self.shared.with(|core, _| core.queue_infos())

@@ -113,6 +113,8 @@ pub struct ConnectionInfo {
     pub peer: String,
     /// The name that the client gave it.
     pub name: String,
+    /// What the client has told of itself: its product, its capabilities.
+    pub client_properties: FieldTable,
     /// The user that it is logged in as; empty before.
     pub user: String,
     /// The name in the certificate that it has shown, if it is connected by TLS and has.

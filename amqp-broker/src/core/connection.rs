@@ -5,6 +5,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use amqp091::frame::FrameLimits;
+use amqp091::types::FieldTable;
 
 use super::channel::ChannelKey;
 use super::exchange::QueueKey;
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) name: String,
     /// The name in its certificate.
     pub(crate) certificate: Option<String>,
+    /// What the client has told of itself.
+    pub(crate) client_properties: FieldTable,
     pub(crate) vhost: Option<VhostKey>,
     /// What it may do there; none for everything.
     pub(crate) permissions: Option<Permissions>,
@@ -108,6 +111,7 @@ impl Connection {
             user: String::new(),
             name: String::new(),
             certificate: None,
+            client_properties: FieldTable::new(),
             vhost: None,
             permissions: None,
             channel_max: 0,

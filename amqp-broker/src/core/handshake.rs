@@ -153,6 +153,7 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         connection.capabilities = capabilities;
         connection.name = name.to_owned();
+        connection.client_properties = properties.clone();
         if !is_known {
             // Clients of old take a closed socket for the answer. RabbitMQ waits three seconds before
             // that, which would help nobody here.

@@ -100,6 +100,7 @@ impl Core {
             number: connection.number,
             peer: connection.peer.clone(),
             name: connection.name.clone(),
+            client_properties: connection.client_properties.clone(),
             user: connection.user.clone(),
             certificate: connection.certificate.clone(),
             virtual_host: connection

@@ -181,9 +181,7 @@ impl Core {
             arena: BytesMut::new(),
         };
         for name in core.settings.virtual_hosts.clone() {
-            let vhost = Vhost::new(name.clone(), &mut core.exchanges, &core.meter);
-            let key = core.vhosts.insert(vhost);
-            core.vhost_names.insert(name, key);
+            core.add_vhost(name);
         }
         core
     }
