@@ -11,6 +11,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
+/// What makes tests of one body for several brokers, in `tests/whole_stack`.
+const MACROS: [&str; 2] = ["everywhere!(", "rabbitmq_alone!("];
+
 /// The names of all functions that are marked as tests in `.rs` files below `folder`.
 fn tests_below(folder: &Path, found: &mut HashSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -21,6 +24,10 @@ fn tests_below(folder: &Path, found: &mut HashSet<String>) {
             let text = fs::read_to_string(&path).unwrap();
             let mut is_test = false;
             for line in text.lines().map(str::trim_start) {
+                let body = MACROS.iter().find_map(|name| line.strip_prefix(name));
+                if let Some(name) = body.and_then(|rest| rest.split([',', ')']).next()) {
+                    found.insert(name.to_owned());
+                }
                 is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
                 let line = line.strip_prefix("async ").unwrap_or(line);
                 if let Some(rest) = line.strip_prefix("fn ") {

@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 
 use amqp091_client::{ConnectOptions, TlsOptions};
 
-use crate::broker::{ctl_in, script};
 use crate::certificates::{Authority, Issued};
+use crate::operator::{ctl_in, script};
 
 /// The user that the client certificate of [`Node::client`] logs in.
 pub(crate) const USER: &str = "amqp091-certificate";

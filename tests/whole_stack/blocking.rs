@@ -8,10 +8,10 @@ use std::time::Duration;
 use amqp091_client::blocking::{Channel, Connection, Next, RpcClient, Wait};
 use amqp091_client::{Error, OnFailure, Outcome, PublishError, RpcError};
 
-use crate::broker::{DEADLINE, options, server_error};
+use crate::place::{DEADLINE, Place, server_error};
 
-fn open() -> (Connection, Channel) {
-    let connection = Connection::connect(&options()).unwrap();
+fn open(place: &Place) -> (Connection, Channel) {
+    let connection = Connection::connect(&place.options()).unwrap();
     let channel = connection.channel().unwrap();
     (connection, channel)
 }
@@ -22,10 +22,9 @@ fn queue(channel: &Channel) -> String {
     declared.queue.to_str().unwrap().to_owned()
 }
 
-#[test]
-#[ignore = "needs RabbitMQ: run scripts/test"]
-fn a_message_there_and_back() {
-    let connection = Connection::connect(&options().host("localhost")).unwrap();
+everywhere!(a_message_there_and_back, blocking);
+fn a_message_there_and_back(place: &Place) {
+    let connection = Connection::connect(&place.options().host("localhost")).unwrap();
     let channel = connection.channel().unwrap();
     let queue = queue(&channel);
     channel.publish("", &queue, "hello").mandatory(true).wait().unwrap().confirmed().unwrap();
@@ -48,12 +47,11 @@ fn a_message_there_and_back() {
     connection.close().unwrap();
 }
 
-#[test]
-#[ignore = "needs RabbitMQ: run scripts/test"]
-fn one_connection_for_eight_threads() {
+everywhere!(one_connection_for_eight_threads, blocking);
+fn one_connection_for_eight_threads(place: &Place) {
     const THREADS: usize = 8;
     const MESSAGES: usize = 250;
-    let (connection, channel) = open();
+    let (connection, channel) = open(place);
     let queue = queue(&channel);
     let received: Arc<Vec<AtomicUsize>> =
         Arc::new((0..THREADS * MESSAGES).map(|_| AtomicUsize::new(0)).collect());
@@ -97,10 +95,9 @@ fn one_connection_for_eight_threads() {
     connection.close().unwrap();
 }
 
-#[test]
-#[ignore = "needs RabbitMQ: run scripts/test"]
-fn events_are_drained() {
-    let (connection, channel) = open();
+everywhere!(events_are_drained, blocking);
+fn events_are_drained(place: &Place) {
+    let (connection, channel) = open(place);
     let (requests, replies) = (queue(&channel), queue(&channel));
     let consumer = channel.consume(&requests).prefetch(5).wait().unwrap();
     connection.on_delivery(consumer, {
@@ -147,10 +144,9 @@ fn events_are_drained() {
     connection.close().unwrap();
 }
 
-#[test]
-#[ignore = "needs RabbitMQ: run scripts/test"]
-fn requests_and_replies() {
-    let (connection, channel) = open();
+everywhere!(requests_and_replies, blocking);
+fn requests_and_replies(place: &Place) {
+    let (connection, channel) = open(place);
     let queue = queue(&channel);
     let requests = channel.consume(&queue).prefetch(1).wait().unwrap();
     let handle = requests.handle();
