@@ -65,6 +65,10 @@ fn theme() -> Option<Theme> {
     })
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
 /// Runs a program on a broker of its own and on another.
 fn compare(
     runtime: &tokio::runtime::Runtime,
@@ -72,11 +76,13 @@ fn compare(
     theirs: &str,
 ) -> Result<(), Difference> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let broker =
-        runtime.block_on(Broker::builder().profile(Profile::V3_10).start()).expect("it starts");
-    let ours = address(&broker.url());
+    let broker = embedded(runtime, Profile::V3_10);
     let prefix = format!("differential-{:x}-{}-", now(), NEXT.fetch_add(1, Ordering::Relaxed));
-    run::run(steps, &ours, theirs, &prefix)
+    run::run(steps, &address(&broker.url()), theirs, &prefix)
+}
+
+fn embedded(runtime: &tokio::runtime::Runtime, profile: Profile) -> Broker {
+    runtime.block_on(Broker::builder().profile(profile).start()).unwrap()
 }
 
 fn address(url: &str) -> String {
@@ -122,11 +128,7 @@ fn the_same_as_rabbitmq() {
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .enable_all()
-                    .build()
-                    .unwrap();
+                let runtime = runtime();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= programs {
@@ -135,9 +137,7 @@ fn the_same_as_rabbitmq() {
                     let seed = first.wrapping_add(number);
                     let (theme, steps) = generate::program(seed, theme());
                     steps_run.fetch_add(steps.len() as u64, Ordering::Relaxed);
-                    if compare(&runtime, &steps, &theirs).is_ok() {
-                        continue;
-                    }
+                    let Err(first_seen) = compare(&runtime, &steps, &theirs) else { continue };
                     match shown(&runtime, &theirs, seed, theme, steps) {
                         Some(text) => {
                             println!("{text}");
@@ -145,7 +145,8 @@ fn the_same_as_rabbitmq() {
                         }
                         None => {
                             unsteady.fetch_add(1, Ordering::Relaxed);
-                            println!("seed {seed}, {theme:?}: not always");
+                            let text = first_seen.text;
+                            println!("seed {seed}, {theme:?}: not always: {text}");
                         }
                     }
                 }
@@ -160,4 +161,18 @@ fn the_same_as_rabbitmq() {
         unsteady.into_inner()
     );
     assert!(differences.is_empty(), "these seeds differ: {differences:?}");
+}
+
+/// Without a RabbitMQ: what runs twice has to be the same both times.
+#[test]
+fn the_same_as_itself() {
+    let runtime = runtime();
+    for (seed, profile) in (1..40).flat_map(|seed| [(seed, Profile::V3_10), (seed, Profile::V4)]) {
+        let brokers = [embedded(&runtime, profile), embedded(&runtime, profile)];
+        let [one, other] = brokers.each_ref().map(|broker| address(&broker.url()));
+        let (theme, steps) = generate::program(seed, None);
+        if let Err(difference) = run::run(&steps, &one, &other, "itself-") {
+            panic!("seed {seed}, {theme:?}, {profile:?}: {}", difference.text);
+        }
+    }
 }

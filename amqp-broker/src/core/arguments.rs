@@ -5,6 +5,7 @@ use std::time::Duration;
 use amqp091::protocol::ReplyCode;
 use amqp091::types::{FieldTable, ShortStr, Value};
 
+use super::bad_input::erlang_binary;
 use super::message::erlang_type;
 use super::refusal::{Done, Refusal, shown};
 use crate::profile::Profile;
@@ -54,6 +55,8 @@ pub(crate) fn exchange_in(name: &ShortStr, vhost: &str) -> String {
 struct Reading<'a> {
     table: &'a FieldTable,
     queue: &'a str,
+    /// The arguments that the queue's type has.
+    own: &'a [&'a str],
 }
 
 impl Reading<'_> {
@@ -66,12 +69,14 @@ impl Reading<'_> {
         self.invalid(name, &format!("{{unacceptable_type,{}}}", erlang_type(value)))
     }
 
+    /// What other types of queues have isn't looked at.
+    fn get(&self, name: &str) -> Option<&Value> {
+        if self.own.contains(&name) { self.table.get(name) } else { None }
+    }
+
     fn integer(&self, name: &str) -> Done<Option<i64>> {
-        match self.table.get(name) {
+        match self.get(name) {
             None => Ok(None),
-            Some(value @ (Value::Timestamp(_) | Value::Bool(_))) => {
-                self.invalid(name, &format!("\"expected integer, got {}\"", erlang_type(value)))
-            }
             Some(value) => match value.as_i64() {
                 Some(integer) => Ok(Some(integer)),
                 None => {
@@ -91,21 +96,41 @@ impl Reading<'_> {
         }
     }
 
-    /// A name, whose type has an error of its own.
-    fn name(&self, name: &str) -> Done<Option<ShortStr>> {
-        match self.table.get(name) {
+    /// A count that isn't 0.
+    fn some(&self, name: &str) -> Done<Option<u64>> {
+        match self.integer(name)? {
+            Some(0) => self.invalid(name, "{value_zero,0}"),
+            _ => self.count(name),
+        }
+    }
+
+    fn time(&self, name: &str) -> Done<Option<Duration>> {
+        match self.count(name)? {
+            Some(milliseconds) if milliseconds > TTL_MAX => {
+                self.invalid(name, &format!("{{value_too_large,{milliseconds}}}"))
+            }
+            milliseconds => Ok(milliseconds.map(Duration::from_millis)),
+        }
+    }
+
+    fn text(&self, name: &str) -> Done<Option<&[u8]>> {
+        match self.get(name) {
             None => Ok(None),
-            Some(Value::LongStr(text)) => Ok(Some(ShortStr::new(text).unwrap_or_default())),
-            Some(other) => Err(Refusal::precondition(format!(
-                "invalid type '{}' for arg '{name}' in {}",
-                erlang_type(other),
-                self.queue
-            ))),
+            Some(Value::LongStr(text)) => Ok(Some(text.as_ref())),
+            Some(other) => self.unacceptable(name, other),
+        }
+    }
+
+    /// A text that has to be one of these, or `why`.
+    fn one_of(&self, name: &str, known: &[&[u8]], why: &str) -> Done {
+        match self.text(name)? {
+            Some(text) if !known.contains(&text) => self.invalid(name, why),
+            _ => Ok(()),
         }
     }
 
     fn flag(&self, name: &str) -> Done<bool> {
-        match self.table.get(name) {
+        match self.get(name) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(other) => self.unacceptable(name, other),
@@ -113,88 +138,136 @@ impl Reading<'_> {
     }
 
     fn kind(&self) -> Done<QueueKind> {
-        match self.table.get("x-queue-type") {
-            None => Ok(QueueKind::Classic),
-            Some(Value::LongStr(text)) => match text.as_ref() {
-                b"classic" => Ok(QueueKind::Classic),
-                b"quorum" => Ok(QueueKind::Quorum),
-                b"stream" => Err(Refusal::not_implemented(
-                    "stream queues: this embedded broker has none, use a RabbitMQ",
-                )),
-                other => self.invalid(
-                    "x-queue-type",
-                    &format!("\"unsupported queue type '{}'\"", shown(other)),
-                ),
-            },
-            Some(other) => self.unacceptable("x-queue-type", other),
+        match self.text("x-queue-type")? {
+            None | Some(b"classic") => Ok(QueueKind::Classic),
+            Some(b"quorum") => Ok(QueueKind::Quorum),
+            Some(b"stream") => Err(Refusal::not_implemented(
+                "stream queues: this embedded broker has none, use a RabbitMQ",
+            )),
+            Some(other) => self
+                .invalid("x-queue-type", &format!("\"unsupported queue type '{}'\"", shown(other))),
         }
     }
 
     fn overflow(&self) -> Done<Overflow> {
-        match self.table.get("x-overflow") {
-            None => Ok(Overflow::DropHead),
-            Some(Value::LongStr(text)) => match text.as_ref() {
-                b"drop-head" => Ok(Overflow::DropHead),
-                b"reject-publish" => Ok(Overflow::RejectPublish),
-                b"reject-publish-dlx" => Ok(Overflow::RejectPublishDlx),
-                _ => self.invalid("x-overflow", "invalid_overflow"),
-            },
-            Some(other) => self.unacceptable("x-overflow", other),
+        match self.text("x-overflow")? {
+            None | Some(b"drop-head") => Ok(Overflow::DropHead),
+            Some(b"reject-publish") => Ok(Overflow::RejectPublish),
+            Some(b"reject-publish-dlx") => Ok(Overflow::RejectPublishDlx),
+            Some(_) => self.invalid("x-overflow", "invalid_overflow"),
         }
+    }
+
+    fn max_priority(&self) -> Done<Option<u8>> {
+        let Some(most) = self.count("x-max-priority")? else { return Ok(None) };
+        match u8::try_from(most) {
+            Ok(most) => Ok(Some(most)),
+            Err(_) => self.invalid("x-max-priority", &format!("{{max_value_exceeded,{most}}}")),
+        }
+    }
+
+    fn queue_mode(&self) -> Done {
+        match self.text("x-queue-mode")? {
+            None | Some(b"lazy" | b"default") => Ok(()),
+            Some(other) => self
+                .invalid("x-queue-mode", &format!("\"unsupported queue mode '{}'\"", shown(other))),
+        }
+    }
+
+    fn queue_version(&self) -> Done {
+        match self.count("x-queue-version")? {
+            None | Some(1 | 2) => Ok(()),
+            Some(other) => {
+                self.invalid("x-queue-version", &format!("\"unsupported queue version '{other}'\""))
+            }
+        }
+    }
+
+    fn dead_letter_routing_key(&self) -> Done<Option<ShortStr>> {
+        let key = self.text("x-dead-letter-routing-key")?;
+        if key.is_some() && !self.table.contains_key("x-dead-letter-exchange") {
+            return self.invalid("x-dead-letter-routing-key", "routing_key_but_no_dlx_defined");
+        }
+        Ok(key.map(|key| ShortStr::new(key).unwrap_or_default()))
+    }
+
+    /// The arguments that are for queues of another type.
+    fn check_type(&self, kind: QueueKind) -> Done {
+        let (name, own, others) = match kind {
+            QueueKind::Classic => ("rabbit_classic_queue", &CLASSIC[..], &QUORUM[..]),
+            QueueKind::Quorum => ("rabbit_quorum_queue", &QUORUM[..], &CLASSIC[..]),
+        };
+        for (key, _) in self.table.iter() {
+            let is = |known: &&str| *key == **known;
+            if !own.iter().any(is) && others.iter().chain(&STREAM).any(is) {
+                let queue = self.queue;
+                return Err(Refusal::precondition(format!(
+                    "invalid arg '{}' for {queue} of queue type {name}",
+                    shown(key.as_ref())
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
+/// Where a queue may be, to RabbitMQ 3.10.
+const LOCATORS: [&str; 3] = ["min-masters", "client-local", "random"];
+
+/// The longest time to live, milliseconds: RabbitMQ's.
+pub(crate) const TTL_MAX: u64 = 4_294_967_295;
+
 impl QueueArguments {
-    /// Reads a queue's arguments; those that nobody knows are ignored.
-    pub(crate) fn read(table: &FieldTable, queue: &str, profile: Profile) -> Done<Self> {
-        let reading = Reading { table, queue };
-        let kind = reading.kind()?;
-        match table.get("x-queue-mode") {
-            None => {}
-            Some(Value::LongStr(text)) if matches!(text.as_ref(), b"lazy" | b"default") => {}
-            Some(Value::LongStr(text)) => {
-                let mode = shown(text.as_ref());
-                return reading
-                    .invalid("x-queue-mode", &format!("\"unsupported queue mode '{mode}'\""));
+    /// Reads a queue's arguments, in the order in which RabbitMQ looks at them; those that nobody knows are
+    /// ignored.
+    pub(crate) fn read(
+        table: &FieldTable,
+        queue: &str,
+        exclusive: bool,
+        profile: Profile,
+    ) -> Done<Self> {
+        let mut reading = Reading { table, queue, own: &CLASSIC };
+        let dead_letter_exchange = match table.get("x-dead-letter-exchange") {
+            None => None,
+            Some(Value::LongStr(name)) => Some(ShortStr::new(name).unwrap_or_default()),
+            Some(other) => {
+                return Err(Refusal::precondition(format!(
+                    "invalid type '{}' for arg 'x-dead-letter-exchange' in {queue}",
+                    erlang_type(other)
+                )));
             }
-            Some(other) => return reading.unacceptable("x-queue-mode", other),
+        };
+        let kind = reading.kind()?;
+        if kind == QueueKind::Quorum {
+            reading.own = &QUORUM;
         }
+        let expires = match reading.some("x-expires")? {
+            None => None,
+            Some(_) => reading.time("x-expires")?,
+        };
+        let message_ttl = reading.time("x-message-ttl")?;
+        let dead_letter_routing_key = reading.dead_letter_routing_key()?;
+        let strategies: [&[u8]; 2] = [b"at-most-once", b"at-least-once"];
+        reading.one_of("x-dead-letter-strategy", &strategies, "invalid_dlx_strategy")?;
+        let max_length = reading.count("x-max-length")?;
+        let max_length_bytes = reading.count("x-max-length-bytes")?;
+        reading.count("x-max-in-memory-length")?;
+        reading.count("x-max-in-memory-bytes")?;
+        let max_priority = reading.max_priority()?;
+        let overflow = reading.overflow()?;
+        reading.queue_mode()?;
+        reading.queue_version()?;
+        let single_active_consumer = reading.flag("x-single-active-consumer")?;
+        reading.some("x-quorum-initial-group-size")?;
+        let delivery_limit = reading.count("x-delivery-limit")?;
+        reading.check_type(kind)?;
+        // An exclusive queue is where its connection is.
         if profile == Profile::V3_10
-            && let Some(Value::LongStr(text)) = table.get("x-queue-master-locator")
-            && !matches!(text.as_ref(), b"min-masters" | b"client-local" | b"random")
+            && !exclusive
+            && let Some(locator) = reading.get("x-queue-master-locator")
+            && !LOCATORS.iter().any(|known| *locator == Value::from(*known))
         {
             return Err(Refusal::Connection(ReplyCode::INTERNAL_ERROR, String::new()));
-        }
-        let expires = match reading.count("x-expires")? {
-            Some(0) => return reading.invalid("x-expires", "{value_zero,0}"),
-            expires => expires.map(Duration::from_millis),
-        };
-        let max_priority = match reading.count("x-max-priority")? {
-            Some(most) => match u8::try_from(most) {
-                Ok(most) => Some(most),
-                Err(_) => {
-                    return reading
-                        .invalid("x-max-priority", &format!("{{max_value_exceeded,{most}}}"));
-                }
-            },
-            None => None,
-        };
-        let dead_letter_exchange = reading.name("x-dead-letter-exchange")?;
-        let dead_letter_routing_key = reading.name("x-dead-letter-routing-key")?;
-        if dead_letter_routing_key.is_some() && dead_letter_exchange.is_none() {
-            return reading.invalid("x-dead-letter-routing-key", "routing_key_but_no_dlx_defined");
-        }
-        let delivery_limit = reading.count("x-delivery-limit")?;
-        let not_for = |name: &str, kind: &str| {
-            Err(Refusal::precondition(format!(
-                "invalid arg '{name}' for {queue} of queue type {kind}"
-            )))
-        };
-        if kind == QueueKind::Classic && delivery_limit.is_some() {
-            return not_for("x-delivery-limit", "rabbit_classic_queue");
-        }
-        if kind == QueueKind::Quorum && max_priority.is_some() {
-            return not_for("x-max-priority", "rabbit_quorum_queue");
         }
         let delivery_limit =
             delivery_limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)).or_else(|| {
@@ -202,36 +275,59 @@ impl QueueArguments {
             });
         Ok(Self {
             kind,
-            message_ttl: reading.count("x-message-ttl")?.map(Duration::from_millis),
+            message_ttl,
             expires,
-            max_length: reading.count("x-max-length")?,
-            max_length_bytes: reading.count("x-max-length-bytes")?,
-            overflow: reading.overflow()?,
+            max_length,
+            max_length_bytes,
+            overflow,
             dead_letter_exchange,
             dead_letter_routing_key,
             max_priority,
-            single_active_consumer: reading.flag("x-single-active-consumer")?,
+            single_active_consumer,
             delivery_limit,
         })
     }
 }
 
-/// The arguments that make a queue another one.
-const COMPARED: [&str; 13] = [
+/// The arguments that make a classic queue another one.
+const CLASSIC: [&str; 13] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
     "x-max-length",
     "x-max-length-bytes",
     "x-max-priority",
     "x-overflow",
     "x-queue-mode",
-    "x-queue-type",
+    "x-queue-version",
     "x-single-active-consumer",
-    "x-delivery-limit",
+    "x-queue-type",
+    "x-queue-master-locator",
 ];
+
+/// The arguments that make a quorum queue another one.
+const QUORUM: [&str; 15] = [
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-dead-letter-strategy",
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
+    "x-overflow",
+    "x-single-active-consumer",
+    "x-queue-type",
+    "x-quorum-initial-group-size",
+    "x-delivery-limit",
+    "x-message-ttl",
+    "x-queue-leader-locator",
+];
+
+/// Those that only streams have.
+const STREAM: [&str; 3] =
+    ["x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size"];
 
 /// Fails unless a queue that is there is the one that is declared now.
 pub(crate) fn check_same_arguments(
@@ -273,9 +369,14 @@ pub(crate) fn check_same_queue(
     what: &str,
     received: &FieldTable,
     current: &FieldTable,
+    kind: QueueKind,
     profile: Profile,
 ) -> Done {
-    check_same_arguments(what, &COMPARED, received, current, profile)
+    let names = match kind {
+        QueueKind::Classic => &CLASSIC[..],
+        QueueKind::Quorum => &QUORUM[..],
+    };
+    check_same_arguments(what, names, received, current, profile)
 }
 
 fn is_same(name: &str, received: Option<&Value>, current: Option<&Value>) -> bool {
@@ -287,19 +388,59 @@ fn is_same(name: &str, received: Option<&Value>, current: Option<&Value>) -> boo
         (received, current) if name == "x-queue-type" && is_classic(received) => {
             is_classic(current)
         }
-        (Some(received), Some(current)) => match (received.as_i64(), current.as_i64()) {
-            (Some(received), Some(current)) => received == current,
-            _ => received == current,
-        },
+        (Some(received), Some(current)) => is_alike(received, current),
         (received, current) => received.is_none() && current.is_none(),
     }
+}
+
+/// Whether two values are the same to RabbitMQ: numbers are, whatever their width.
+pub(crate) fn is_alike(one: &Value, other: &Value) -> bool {
+    if let (Some(one), Some(other)) = (one.as_i64(), other.as_i64()) {
+        return one == other;
+    }
+    if let (Some(one), Some(other)) = (one.as_f64(), other.as_f64()) {
+        #[expect(clippy::float_cmp, reason = "whether they are the same, not whether about so")]
+        return one == other;
+    }
+    one == other
 }
 
 fn plain(value: &Value) -> String {
     match value {
         Value::LongStr(text) => shown(text.as_ref()),
         Value::Bool(flag) => flag.to_string(),
-        _ => value.as_i64().map_or_else(|| format!("{value:?}"), |integer| integer.to_string()),
+        Value::Bytes(octets) => shown(octets),
+        other => erlang_term(other),
+    }
+}
+
+/// A value as Erlang prints it.
+pub(crate) fn erlang_term(value: &Value) -> String {
+    let list = |terms: Vec<String>| format!("[{}]", terms.join(","));
+    match value {
+        Value::Bool(flag) => flag.to_string(),
+        Value::F32(number) => format!("{number:?}"),
+        Value::F64(number) => format!("{number:?}"),
+        Value::LongStr(text) => erlang_binary(text.as_ref()),
+        Value::Bytes(octets) => erlang_binary(octets),
+        Value::Timestamp(time) => time.0.to_string(),
+        Value::Decimal(decimal) => format!("{{{},{}}}", decimal.scale, decimal.value),
+        Value::Array(values) => list(
+            values
+                .iter()
+                .map(|value| format!("{{{},{}}}", erlang_type(value), erlang_term(value)))
+                .collect(),
+        ),
+        Value::Table(table) => list(
+            table
+                .iter()
+                .map(|(key, value)| {
+                    let key = erlang_binary(key.as_ref());
+                    format!("{{{key},{},{}}}", erlang_type(value), erlang_term(value))
+                })
+                .collect(),
+        ),
+        _ => value.as_i64().map_or_else(|| "undefined".to_owned(), |integer| integer.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use amqp091::content::{Assembler, Content};
+use amqp091::content::Assembler;
 use amqp091::protocol::basic;
 use amqp091::types::ShortStr;
 
@@ -10,7 +10,7 @@ use super::connection::ConnectionKey;
 use super::consumer::ConsumerKey;
 use super::exchange::QueueKey;
 use super::memory::Share;
-use super::message::Entry;
+use super::message::{Entry, Message};
 use super::slab::Key;
 
 pub(crate) type ChannelKey = Key<Channel>;
@@ -32,6 +32,8 @@ pub(crate) struct Channel {
     pub(crate) prefetch: u16,
     /// The same for all consumers together.
     pub(crate) global_prefetch: u16,
+    /// What counts against that.
+    pub(crate) volume: usize,
     pub(crate) mode: Mode,
     /// What an empty queue name stands for.
     pub(crate) last_queue: Option<ShortStr>,
@@ -61,11 +63,8 @@ pub(crate) struct Confirms {
 /// A part of a transaction.
 #[derive(Debug)]
 pub(crate) enum Pending {
-    Publish(
-        basic::Publish,
-        Content,
-        #[expect(dead_code, reason = "held for what its end does")] Share,
-    ),
+    /// A message, the queues that it is for, and whether there has to be one.
+    Publish(Box<Message>, Vec<QueueKey>, bool),
     Settle(Vec<(u64, Held)>, Settlement),
 }
 
@@ -75,6 +74,8 @@ pub(crate) enum Settlement {
     Ack,
     Drop,
     Requeue,
+    /// As `Requeue`, but nobody asked for it: its channel ended.
+    GiveBack,
 }
 
 /// The consumer of replies that come straight to this channel.
@@ -116,6 +117,7 @@ impl Channel {
             unacked: Unacked::default(),
             prefetch: 0,
             global_prefetch: 0,
+            volume: 0,
             mode: Mode::Normal,
             last_queue: None,
             replies: None,
@@ -137,7 +139,16 @@ impl Channel {
 
     /// Whether the prefetch of all consumers together allows one more message.
     pub(crate) fn has_credit(&self) -> bool {
-        self.global_prefetch == 0 || self.unacked.len() < usize::from(self.global_prefetch)
+        self.global_prefetch == 0 || self.volume < usize::from(self.global_prefetch)
+    }
+
+    /// Sets the prefetch of all consumers together. RabbitMQ counts then what is held at all, and later what
+    /// consumers alone hold.
+    pub(crate) fn limit(&mut self, prefetch: u16) {
+        if self.global_prefetch == 0 {
+            self.volume = self.unacked.len();
+        }
+        self.global_prefetch = prefetch;
     }
 }
 
@@ -182,6 +193,13 @@ impl Unacked {
             Some((found, _)) if *found == tag => Some(guess),
             _ => self.places.binary_search_by_key(&tag, |(tag, _)| *tag).ok(),
         }
+    }
+
+    /// Whether the delivery of this tag isn't settled.
+    pub(crate) fn holds(&self, tag: u64) -> bool {
+        self.index(tag)
+            .and_then(|index| self.places.get(index))
+            .is_some_and(|(_, held)| held.is_some())
     }
 
     /// Takes the delivery of this tag.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use amqp091::protocol::{ReplyCode, basic, channel, connection};
 use amqp091::types::MethodId;
 
-use super::channel::{ChannelKey, Mode, taken_by};
+use super::channel::{ChannelKey, Mode, Settlement, taken_by};
 use super::connection::{ConnectionKey, Phase};
 use super::consumer::ConsumerKey;
 use super::refusal::{Refusal, reply_text};
@@ -179,7 +179,7 @@ impl Core {
         if let Mode::Tx(pending) = std::mem::replace(&mut channel.mode, Mode::Normal) {
             channel.unacked.restore(taken_by(pending));
         }
-        self.requeue_all(key);
+        self.requeue_all(key, Settlement::GiveBack);
     }
 
     /// Gives a channel's number back.

@@ -25,6 +25,9 @@ pub(crate) struct Consumer {
     /// What it counts with in what the broker holds.
     #[expect(dead_code, reason = "held for what its end does")]
     pub(crate) share: Share,
+    /// Whether it was its turn when it had no room: it is out of the line, and goes to its end when it
+    /// has room again.
+    pub(crate) blocked: bool,
 }
 
 impl Consumer {

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Core;
 use super::bad_input::bad_content;
-use super::channel::{Channel, ChannelKey, Mode, Pending};
+use super::channel::ChannelKey;
 use super::connection::ConnectionKey;
 use super::refusal::Refusal;
 
@@ -117,19 +117,7 @@ impl Core {
         method: basic::Publish,
         content: Content,
     ) {
-        let Some(channel) = self.channels.get_mut(channel_key) else { return };
-        let done = match &mut channel.mode {
-            Mode::Tx(_) => self.check_publish(key, channel_key, &method, &content).map(|_| {
-                let share = self.weigh(content.body.len(), &content.properties);
-                if let Some(Channel { mode: Mode::Tx(pending), .. }) =
-                    self.channels.get_mut(channel_key)
-                {
-                    pending.push(Pending::Publish(method, content, share));
-                }
-            }),
-            _ => self.publish(key, channel_key, method, content),
-        };
-        if let Err(refusal) = done {
+        if let Err(refusal) = self.publish(key, channel_key, method, content) {
             self.refuse(key, number, refusal, basic::Publish::ID);
         }
     }

@@ -172,6 +172,7 @@ impl Death<'_> {
     fn note(mut self, headers: &mut FieldTable) {
         // RabbitMQ 3.10 goes by the headers even where a publisher wrote them, 4 does not.
         let is_known = self.message.has_died || self.profile == Profile::V3_10;
+        let has_history = headers.contains_key("x-death");
         let mut deaths = match headers.get("x-death") {
             Some(Value::Array(deaths)) if is_known => deaths.clone(),
             _ => Vec::new(),
@@ -206,7 +207,11 @@ impl Death<'_> {
         }
         headers.insert(ShortStr::from_static("x-death"), Value::Array(deaths));
         let mut which = Vec::new();
-        if !is_known || !headers.contains_key("x-first-death-reason") {
+        let is_untold = match self.profile {
+            Profile::V3_10 => !has_history,
+            Profile::V4 => !is_known || !headers.contains_key("x-first-death-reason"),
+        };
+        if is_untold {
             which.push(["x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"]);
         }
         if self.profile != Profile::V3_10 {
@@ -248,7 +253,7 @@ impl Death<'_> {
 }
 
 /// RabbitMQ sorts the headers that it adds to, and 3.10 the deaths that it touches again.
-fn sort(table: &mut FieldTable) {
+pub(super) fn sort(table: &mut FieldTable) {
     let mut entries: Vec<_> =
         table.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     entries.sort_by(|(one, _), (other, _)| one.as_ref().cmp(other.as_ref()));

@@ -1,7 +1,7 @@
 //! Exchanges, queues and bindings: made, checked, deleted.
 
 use amqp091::protocol::{ReplyCode, exchange, queue};
-use amqp091::types::ShortStr;
+use amqp091::types::{ShortStr, Value};
 
 use super::Core;
 use super::arguments::{
@@ -106,15 +106,13 @@ impl Core {
                     check_name("exchange", &name)?;
                     let alternate = match method.arguments.get("alternate-exchange") {
                         None => None,
-                        Some(value) => match value.as_bytes() {
-                            Some(octets) => ShortStr::new(octets).ok(),
-                            None => {
-                                return Err(Refusal::precondition(format!(
-                                    "invalid type '{}' for arg 'alternate-exchange' in {what}",
-                                    erlang_type(value)
-                                )));
-                            }
-                        },
+                        Some(Value::LongStr(name)) => ShortStr::new(name).ok(),
+                        Some(value) => {
+                            return Err(Refusal::precondition(format!(
+                                "invalid type '{}' for arg 'alternate-exchange' in {what}",
+                                erlang_type(value)
+                            )));
+                        }
                     };
                     if let Some(alternate) = &alternate {
                         self.permit_exchange(key, Access::Read, &name)?;
@@ -142,7 +140,9 @@ impl Core {
 
     fn kind_named(&self, name: &ShortStr) -> Done<Kind> {
         Kind::named(name.as_ref()).ok_or_else(|| {
-            let text = format!("unknown exchange type '{}'", shown(name.as_ref()));
+            // RabbitMQ knows the empty word, as something else.
+            let unknown = if name.is_empty() { "invalid" } else { "unknown" };
+            let text = format!("{unknown} exchange type '{}'", shown(name.as_ref()));
             match self.settings.profile {
                 Profile::V3_10 => Refusal::Connection(ReplyCode::COMMAND_INVALID, text),
                 Profile::V4 => Refusal::precondition(text),
@@ -318,11 +318,7 @@ impl Core {
     ) -> Done<QueueKey> {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let name = self.queue_name(channel_key, name)?;
-        let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name));
-        let what = || queue_in(&name, self.vhost_name(vhost));
-        let Some(&found) = found else {
-            return Err(Refusal::not_found(format!("no {}", what())));
-        };
+        let found = self.existing_queue(vhost, &name)?;
         self.check_owner(key, found)?;
         Ok(found)
     }
@@ -337,6 +333,13 @@ impl Core {
         let name = self.queue_name(channel_key, name)?;
         self.permit_queue(key, Access::Read, &name)?;
         self.usable_queue(key, channel_key, &name)
+    }
+
+    fn existing_queue(&self, vhost: VhostKey, name: &ShortStr) -> Done<QueueKey> {
+        let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(name));
+        found.copied().ok_or_else(|| {
+            Refusal::not_found(format!("no {}", queue_in(name, self.vhost_name(vhost))))
+        })
     }
 
     fn check_owner(&self, key: ConnectionKey, queue: QueueKey) -> Done {
@@ -364,8 +367,8 @@ impl Core {
         }
         // Addresses of replies can't be declared, only asked for.
         if method.passive || name.as_ref().starts_with(REPLY_TO_NAME) {
-            self.usable_queue(key, channel_key, &name)?;
-            name = self.queue_name(channel_key, &name)?;
+            let found = self.existing_queue(vhost, &name)?;
+            self.check_owner(key, found)?;
         } else if name.is_empty() {
             if method.arguments.get("x-queue-type").and_then(|kind| kind.as_str()) == Some("quorum")
             {
@@ -407,12 +410,13 @@ impl Core {
         self.check_owner(key, found)?;
         let Some(queue) = self.queues.get(found) else { return Ok(()) };
         let what = queue_in(&queue.name, self.vhost_name(queue.vhost));
-        same_flag("durable", &what, method.durable, queue.durable)?;
-        same_flag("auto_delete", &what, method.auto_delete, queue.auto_delete)?;
         if method.exclusive != queue.owner.is_some() {
             return Err(locked(&what));
         }
-        check_same_queue(&what, &method.arguments, &queue.table, self.settings.profile)
+        same_flag("durable", &what, is_durable(method), queue.durable)?;
+        same_flag("auto_delete", &what, method.auto_delete, queue.auto_delete)?;
+        let kind = queue.arguments.kind;
+        check_same_queue(&what, &method.arguments, &queue.table, kind, self.settings.profile)
     }
 
     fn make_queue(
@@ -423,19 +427,24 @@ impl Core {
         method: &queue::Declare,
     ) -> Done {
         let what = queue_in(name, self.vhost_name(vhost));
-        let arguments = QueueArguments::read(&method.arguments, &what, self.settings.profile)?;
+        let arguments = QueueArguments::read(
+            &method.arguments,
+            &what,
+            method.exclusive,
+            self.settings.profile,
+        )?;
         if arguments.kind == QueueKind::Quorum {
             let wrong = |property: &str| {
                 Err(Refusal::precondition(format!("invalid property '{property}' for {what}")))
             };
-            if !method.durable {
-                return wrong("non-durable");
+            if method.auto_delete {
+                return wrong("auto-delete");
             }
             if method.exclusive {
                 return wrong("exclusive-owner");
             }
-            if method.auto_delete {
-                return wrong("auto-delete");
+            if !method.durable {
+                return wrong("non-durable");
             }
         }
         if let Some(exchange) = &arguments.dead_letter_exchange {
@@ -458,7 +467,7 @@ impl Core {
         let table = method.arguments.clone();
         let mut queue = Queue::new(name.clone(), vhost, table, arguments, self.now, share);
         queue.node = self.connections.get(key).map_or(0, |connection| connection.node);
-        queue.durable = method.durable;
+        queue.durable = is_durable(method);
         queue.auto_delete = method.auto_delete;
         queue.owner = method.exclusive.then_some(key);
         let made = self.queues.insert(queue);
@@ -485,9 +494,12 @@ impl Core {
         not_the_default(&method.exchange)?;
         self.permit_queue(key, Access::Write, &name)?;
         self.permit_exchange(key, Access::Read, &method.exchange)?;
-        let queue_key = self.usable_queue(key, channel_key, &name)?;
         let source = self.existing_exchange(vhost, &method.exchange)?;
+        let queue_key = self.existing_queue(vhost, &name)?;
         let routing_key = shortcut(&method.queue, &name, &method.routing_key);
+        let Some(exchange) = self.exchanges.get(source) else { return Ok(()) };
+        exchange.check_binding(&method.arguments)?;
+        self.check_owner(key, queue_key)?;
         let Some(exchange) = self.exchanges.get_mut(source) else { return Ok(()) };
         exchange.bind(Destination::Queue(queue_key), &routing_key, &method.arguments)?;
         if let Some(queue) = self.queues.get_mut(queue_key) {
@@ -514,8 +526,13 @@ impl Core {
         let routing_key = shortcut(&method.queue, &name, &method.routing_key);
         let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
         if let (Some(source), Some(found)) = (self.exchange_named(vhost, &method.exchange), found) {
-            self.check_owner(key, found)?;
             let destination = Destination::Queue(found);
+            // What isn't bound can be unbound by anybody.
+            if self.exchanges.get(source).is_some_and(|exchange| {
+                exchange.has_binding(destination, &routing_key, &method.arguments)
+            }) {
+                self.check_owner(key, found)?;
+            }
             self.unbind(vhost, source, destination, &routing_key, &method.arguments);
         }
         self.send(key, number, &queue::UnbindOk {});
@@ -545,11 +562,19 @@ impl Core {
             self.check_owner(key, found)?;
             if let Some(queue) = self.queues.get(found) {
                 let what = queue_in(&name, self.vhost_name(vhost));
-                if method.if_unused && !queue.consumers.is_empty() {
-                    return Err(Refusal::precondition(format!("{what} in use")));
+                let flags = [(method.if_unused, "if-unused"), (method.if_empty, "if-empty")];
+                if queue.is_quorum()
+                    && let Some((_, flag)) = flags.iter().find(|(is_set, _)| *is_set)
+                {
+                    return Err(Refusal::not_implemented(format!(
+                        "cannot delete {what}. queue.delete operations with {flag} flag set are not supported by quorum queues"
+                    )));
                 }
                 if method.if_empty && !queue.is_empty() {
                     return Err(Refusal::precondition(format!("{what} not empty")));
+                }
+                if method.if_unused && !queue.consumers.is_empty() {
+                    return Err(Refusal::precondition(format!("{what} in use")));
                 }
                 message_count = u32::try_from(queue.len()).unwrap_or(u32::MAX);
             }
@@ -586,6 +611,11 @@ impl Core {
             self.lose_queue(consumer);
         }
     }
+}
+
+/// What is one connection's alone doesn't outlive it, whatever is declared.
+const fn is_durable(method: &queue::Declare) -> bool {
+    method.durable && !method.exclusive
 }
 
 fn locked(what: &str) -> Refusal {

@@ -9,7 +9,7 @@ use super::arguments::queue_in;
 use super::channel::{ChannelKey, Held, Replies};
 use super::connection::ConnectionKey;
 use super::consumer::{Consumer, ConsumerKey};
-use super::dead_letter::Reason;
+use super::dead_letter::{Reason, sort};
 use super::exchange::QueueKey;
 use super::memory::CONSUMER_COST;
 use super::message::{Entry, REPLY_TO_NAME, encoded, erlang_type};
@@ -20,13 +20,22 @@ use crate::profile::Profile;
 impl Core {
     /// Delivers what a queue has to whoever can take it.
     pub(super) fn serve(&mut self, key: QueueKey) {
+        if self.serve_all(key) {
+            // Another message comes first now.
+            self.arm_head(key);
+        }
+    }
+
+    /// Whether it delivered any.
+    fn serve_all(&mut self, key: QueueKey) -> bool {
+        let mut any = false;
         loop {
-            let Some(queue) = self.queues.get(key) else { return };
+            let Some(queue) = self.queues.get(key) else { return any };
             if !queue.may_serve || queue.is_empty() {
-                return;
+                return any;
             }
             if self.cluster.is_some() && !self.is_in_service(key) {
-                return;
+                return any;
             }
             let now = self.now;
             if queue.next_expiry().is_some_and(|expires| expires < now) {
@@ -37,12 +46,14 @@ impl Core {
                 if let Some(queue) = self.queues.get_mut(key) {
                     queue.may_serve = false;
                 }
-                return;
+                return any;
             };
             let Some(entry) = self.queues.get_mut(key).and_then(|queue| queue.pop()) else {
-                return;
+                return any;
             };
+            any = true;
             self.deliver(consumer, key, entry);
+            self.expire_due(key);
         }
     }
 
@@ -54,32 +65,75 @@ impl Core {
             return self.can_take(active, key).then_some(active);
         }
         let mut index = 0;
-        let found = loop {
+        loop {
             let candidate = *self.queues.get(key)?.consumers.get(index)?;
-            if self.can_take(candidate, key) {
-                break candidate;
+            if self.consumers.get(candidate)?.blocked {
+                index += 1;
+            } else if self.can_take(candidate, key) {
+                self.line_up_again(key, index);
+                return Some(candidate);
+            } else if self.has_room(candidate) {
+                index += 1;
+            } else if let Some(consumer) = self.consumers.get_mut(candidate) {
+                consumer.blocked = true;
+                self.line_up_again(key, index);
             }
-            index += 1;
-        };
-        let priority = self.consumers.get(found)?.priority;
-        let queue = self.queues.get_mut(key)?;
-        // Behind those of its own priority.
-        let line = &queue.consumers[index..];
+        }
+    }
+
+    /// Moves a queue's consumer behind those of its own priority.
+    fn line_up_again(&mut self, key: QueueKey, index: usize) {
+        let Some(queue) = self.queues.get_mut(key) else { return };
+        let line = &mut queue.consumers[index..];
         let consumers = &self.consumers;
-        let same = |key: &ConsumerKey| {
-            consumers.get(*key).is_some_and(|consumer| consumer.priority == priority)
-        };
-        let end = index + line.iter().take_while(|key| same(key)).count();
-        queue.consumers[index..end].rotate_left(1);
-        Some(found)
+        let priority = |key: &ConsumerKey| consumers.get(*key).map(|consumer| consumer.priority);
+        let Some(own) = line.first().map(priority) else { return };
+        let end = line.iter().take_while(|key| priority(key) == own).count();
+        line[..end].rotate_left(1);
+    }
+
+    /// Lets a channel's consumers that have room again back into a queue's line.
+    pub(super) fn unblock(&mut self, key: QueueKey, channel: ChannelKey) {
+        let Some(queue) = self.queues.get_mut(key) else { return };
+        queue.may_serve = true;
+        let waiting: Vec<_> = queue
+            .consumers
+            .iter()
+            .copied()
+            .filter(|consumer| {
+                self.consumers
+                    .get(*consumer)
+                    .is_some_and(|consumer| consumer.blocked && consumer.channel == channel)
+            })
+            .collect();
+        for consumer in waiting {
+            if !self.has_room(consumer) {
+                continue;
+            }
+            if let Some(consumer) = self.consumers.get_mut(consumer) {
+                consumer.blocked = false;
+            }
+            let line = self.queues.get(key).map(|queue| queue.consumers.as_slice());
+            let index = line.and_then(|line| line.iter().position(|other| *other == consumer));
+            if let Some(index) = index {
+                self.line_up_again(key, index);
+            }
+        }
+    }
+
+    /// Whether a consumer's prefetch, and that of its channel, lets it have one more.
+    fn has_room(&self, key: ConsumerKey) -> bool {
+        self.consumers.get(key).is_some_and(|consumer| {
+            consumer.has_credit()
+                && self.channels.get(consumer.channel).is_some_and(|channel| channel.has_credit())
+        })
     }
 
     /// Whether a consumer can take a message. If only its client's slowness is in the way, the queue
     /// looks again when that has read.
     fn can_take(&mut self, key: ConsumerKey, queue: QueueKey) -> bool {
+        let has_credit = self.has_room(key);
         let Some(consumer) = self.consumers.get(key) else { return false };
-        let has_credit = consumer.has_credit()
-            && self.channels.get(consumer.channel).is_some_and(|channel| channel.has_credit());
         let Some(connection) = self.connections.get_mut(consumer.connection) else { return false };
         if !has_credit || !connection.is_running() {
             return false;
@@ -117,7 +171,7 @@ impl Core {
             .queues
             .get(queue)
             .filter(|queue| queue.is_quorum() && entry.returns > 0)
-            .and_then(|_| with_count(&entry));
+            .and_then(|_| with_count(&entry, self.settings.profile));
         let frames = connection.out.frames();
         let _ = encode::method(frames, number, &method);
         let size = message.body.len() as u64;
@@ -127,8 +181,15 @@ impl Core {
         self.counts.delivered += 1;
         if !no_ack {
             channel.unacked.push(Held { queue, entry, consumer: Some(consumer_key) });
+            channel.volume += 1;
             if let Some(queue) = self.queues.get_mut(queue) {
                 queue.unacked += 1;
+                // Those leave the line with their last room, not when it would be their turn.
+                if queue.is_quorum()
+                    && let Some(consumer) = self.consumers.get_mut(consumer_key)
+                {
+                    consumer.blocked = !consumer.has_credit();
+                }
             }
         }
         self.stir(key);
@@ -144,7 +205,6 @@ impl Core {
     ) -> Done {
         let queue_key = self.readable_queue(key, channel_key, &method.queue)?;
         self.note_use(queue_key);
-        let now = self.now;
         let Some(queue) = self.queues.get(queue_key) else { return Ok(()) };
         if queue.is_quorum() && queue.arguments.single_active_consumer {
             let queue = queue_in(&queue.name, self.vhost_name(queue.vhost));
@@ -155,19 +215,22 @@ impl Core {
                 ),
             ));
         }
-        if queue.next_expiry().is_some_and(|expires| expires <= now) {
-            self.expire(queue_key);
-        }
+        self.expire_due(queue_key);
         let Some(queue) = self.queues.get_mut(queue_key) else { return Ok(()) };
         let Some(entry) = queue.pop() else {
             self.send(key, number, &basic::GetEmpty {});
             return Ok(());
         };
-        let message_count = u32::try_from(queue.len()).unwrap_or(u32::MAX);
+        // A quorum queue counts before it looks again, unless it is done with the message.
+        let counted_early = (queue.is_quorum() && !method.no_ack).then_some(queue.len());
+        self.expire_due(queue_key);
+        let Some(queue) = self.queues.get_mut(queue_key) else { return Ok(()) };
+        let message_count = counted_early.unwrap_or(queue.len());
+        let message_count = u32::try_from(message_count).unwrap_or(u32::MAX);
         // RabbitMQ 3.10 says a count of zero here, and nowhere else.
         let is_counted =
             queue.is_quorum() && (entry.returns > 0 || self.settings.profile == Profile::V3_10);
-        let counted = if is_counted { with_count(&entry) } else { None };
+        let counted = if is_counted { with_count(&entry, self.settings.profile) } else { None };
         let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
         let delivery_tag =
             if method.no_ack { channel.unacked.skip() } else { channel.unacked.last_tag() + 1 };
@@ -211,15 +274,21 @@ impl Core {
             return Err(Refusal::not_implemented(format!("prefetch_size!=0 ({size})")));
         }
         let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
+        let mut queues = Vec::new();
         if method.global {
-            channel.global_prefetch = method.prefetch_count;
+            channel.limit(method.prefetch_count);
+            let consumers = channel.consumers.values();
+            queues.extend(consumers.filter_map(|key| Some(self.consumers.get(*key)?.queue)));
         } else {
             channel.prefetch = method.prefetch_count;
         }
-        let queues: Vec<_> = channel.consumers.values().copied().collect();
         self.send(key, number, &basic::QosOk {});
-        for consumer in queues {
-            self.serve_consumer(consumer);
+        queues.sort_unstable();
+        queues.dedup();
+        for queue in queues {
+            self.unblock(queue, channel_key);
+            self.serve(queue);
+            self.arm_head(queue);
         }
         Ok(())
     }
@@ -249,8 +318,8 @@ impl Core {
         if method.queue == REPLY_TO_NAME {
             return self.consume_replies(key, number, channel_key, method);
         }
-        let queue_key = self.readable_queue(key, channel_key, &method.queue)?;
         self.check_tag(channel_key, &method.consumer_tag)?;
+        let queue_key = self.readable_queue(key, channel_key, &method.queue)?;
         let Some(queue) = self.queues.get(queue_key) else { return Ok(()) };
         let what = queue_in(&queue.name, self.vhost_name(queue.vhost));
         let priority = match method.arguments.get("x-priority") {
@@ -269,7 +338,10 @@ impl Core {
         if queue.is_quorum() && channel.global_prefetch != 0 {
             return Err(Refusal::not_implemented(format!("{what} does not support global qos")));
         }
-        if queue.exclusive_consumer || (method.exclusive && !queue.consumers.is_empty()) {
+        let is_single = queue.arguments.single_active_consumer;
+        let is_taken = queue.exclusive_consumer
+            || (method.exclusive && (is_single || !queue.consumers.is_empty()));
+        if is_taken && !queue.is_quorum() {
             return Err(Refusal::access(format!("{what} in exclusive use")));
         }
         let prefetch = channel.prefetch;
@@ -284,6 +356,7 @@ impl Core {
             prefetch,
             unacked: 0,
             share: self.meter.take(CONSUMER_COST),
+            blocked: false,
         });
         if let Some(channel) = self.channels.get_mut(channel_key) {
             channel.consumers.insert(tag.clone(), consumer);
@@ -295,7 +368,7 @@ impl Core {
             };
             let index = queue.consumers.iter().take_while(|other| before(other)).count();
             queue.consumers.insert(index, consumer);
-            queue.exclusive_consumer = method.exclusive;
+            queue.exclusive_consumer = method.exclusive && !queue.is_quorum();
             queue.had_consumer = true;
             if queue.arguments.single_active_consumer && queue.active.is_none() {
                 queue.active = Some(consumer);
@@ -310,8 +383,7 @@ impl Core {
 
     fn check_tag(&self, channel_key: ChannelKey, tag: &ShortStr) -> Done {
         let Some(channel) = self.channels.get(channel_key) else { return Ok(()) };
-        let is_replies = channel.replies.as_ref().is_some_and(|replies| replies.tag == *tag);
-        if channel.consumers.contains_key(tag) || is_replies {
+        if channel.consumers.contains_key(tag) {
             return Err(Refusal::Connection(
                 amqp091::protocol::ReplyCode::NOT_ALLOWED,
                 format!("attempt to reuse consumer tag '{}'", shown(tag.as_ref())),
@@ -382,6 +454,14 @@ impl Core {
         self.serve(queue_key);
     }
 
+    /// As [`expire`](Self::expire), where there is something to do.
+    pub(super) fn expire_due(&mut self, key: QueueKey) {
+        let next = self.queues.get(key).and_then(|queue| queue.next_expiry());
+        if next.is_some_and(|expires| expires <= self.now) {
+            self.expire(key);
+        }
+    }
+
     /// Takes from a queue what has expired.
     pub(super) fn expire(&mut self, key: QueueKey) {
         let now = self.now;
@@ -395,9 +475,12 @@ impl Core {
 }
 
 /// The properties of a quorum queue's message with how often that came back.
-fn with_count(entry: &Entry) -> Option<RawProperties> {
+fn with_count(entry: &Entry, profile: Profile) -> Option<RawProperties> {
     let mut properties: basic::Properties = entry.message.properties.decode().ok()?;
     let headers = properties.headers.get_or_insert_with(FieldTable::new);
     headers.insert(ShortStr::from_static("x-delivery-count"), Value::I64(entry.returns.into()));
+    if profile == Profile::V3_10 {
+        sort(headers);
+    }
     encoded(&properties)
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use amqp091::types::{FieldTable, ShortStr, Value};
 
+use super::arguments::{erlang_term, is_alike};
 use super::memory::{BINDING_COST, Share, WORD_COST, weight};
 use super::message::erlang_type;
 use super::queue::Queue;
@@ -113,7 +114,7 @@ impl Match {
                 }
             },
             Some(other) => {
-                let value = other.as_i64().map_or_else(|| format!("{other:?}"), |n| n.to_string());
+                let value = erlang_term(other);
                 return Err(Refusal::precondition(format!(
                     "Invalid x-match field type {} (value {value}); expected longstr",
                     erlang_type(other)
@@ -134,16 +135,19 @@ impl Match {
     }
 }
 
-/// Whether a header has the wanted value. A void value wants any; integers are the same whatever their
-/// types.
+/// Whether a header has the wanted value. A void value wants any.
 fn same(wanted: &Value, found: &Value) -> bool {
-    match (wanted, found) {
-        (Value::Void, _) => true,
-        _ => match (wanted.as_i64(), found.as_i64()) {
-            (Some(wanted), Some(found)) => wanted == found,
-            _ => wanted == found,
-        },
-    }
+    matches!(wanted, Value::Void) || is_alike(wanted, found)
+}
+
+/// In which order a binding's arguments came doesn't matter.
+fn sorted(arguments: &FieldTable) -> FieldTable {
+    let mut entries: Vec<_> = arguments.iter().collect();
+    entries.sort_by(|(one, _), (other, _)| one.as_ref().cmp(other.as_ref()));
+    entries.into_iter().fold(FieldTable::new(), |mut table, (key, value)| {
+        table.push(key.clone(), value.clone());
+        table
+    })
 }
 
 /// What a binding counts with.
@@ -187,6 +191,25 @@ impl Exchange {
         self.bindings.contains_key(&(destination, key.clone()))
     }
 
+    /// Whether a binding with these arguments means anything.
+    pub(crate) fn check_binding(&self, arguments: &FieldTable) -> Done {
+        match self.kind {
+            Kind::Headers => Match::of(arguments).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is this very binding.
+    pub(crate) fn has_binding(
+        &self,
+        destination: Destination,
+        key: &ShortStr,
+        arguments: &FieldTable,
+    ) -> bool {
+        let same_key = self.bindings.get(&(destination, key.clone()));
+        same_key.is_some_and(|same_key| same_key.contains(&sorted(arguments)))
+    }
+
     /// Adds a binding; `false` if it is there already.
     pub(crate) fn bind(
         &mut self,
@@ -198,6 +221,7 @@ impl Exchange {
             Kind::Headers => Match::of(arguments)?,
             _ => Match { any: false, with_x: false },
         };
+        let arguments = &sorted(arguments);
         let same_key = self.bindings.entry((destination, key.clone())).or_default();
         if same_key.contains(arguments) {
             return Ok(false);
@@ -229,6 +253,7 @@ impl Exchange {
         arguments: &FieldTable,
     ) -> bool {
         let place = (destination, key.clone());
+        let arguments = &sorted(arguments);
         let Some(same_key) = self.bindings.get_mut(&place) else { return false };
         let Some(index) = same_key.iter().position(|found| found == arguments) else {
             return false;

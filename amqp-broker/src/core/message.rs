@@ -8,9 +8,11 @@ use amqp091::protocol::{ReplyCode, basic};
 use amqp091::types::{Encode, FieldTable, ShortStr, Value, Writer};
 use bytes::{Bytes, BytesMut};
 
+use super::arguments::TTL_MAX;
 use super::memory::Share;
 use super::publish::other_user;
 use super::refusal::{Done, Refusal, shown};
+use crate::profile::Profile;
 
 /// What a publisher sent. Nobody changes it: a dead-lettered message is a new one.
 #[derive(Debug)]
@@ -49,9 +51,6 @@ impl Entry {
     }
 }
 
-/// The longest time to live, milliseconds: RabbitMQ's.
-const TTL_MAX: u64 = 4_294_967_295;
-
 /// The flag of each property that the broker looks at, by its place among the fourteen.
 const HEADERS: u16 = 1 << 13;
 const DELIVERY_MODE: u16 = 1 << 12;
@@ -83,6 +82,7 @@ impl Facts {
     pub(crate) fn of(
         raw: &RawProperties,
         user: &str,
+        profile: Profile,
         reply_to: impl FnOnce() -> Done<ShortStr>,
     ) -> Done<Self> {
         let flags = match raw.as_bytes() {
@@ -101,6 +101,12 @@ impl Facts {
             priority: properties.priority.unwrap_or(0),
             ..Self::default()
         };
+        if flags & REPLY_TO != 0
+            && properties.reply_to.as_ref().is_some_and(|to| *to == REPLY_TO_NAME)
+        {
+            properties.reply_to = Some(reply_to()?);
+            facts.changed = encoded(&properties);
+        }
         if let Some(claimed) =
             properties.user_id.as_ref().filter(|id| id.as_ref() != user.as_bytes())
         {
@@ -114,11 +120,12 @@ impl Facts {
                 collect_copies(headers, name, &mut facts.copies)?;
             }
         }
-        if flags & REPLY_TO != 0
-            && properties.reply_to.as_ref().is_some_and(|to| *to == REPLY_TO_NAME)
+        if let Some(mode) = properties.delivery_mode.filter(|mode| !matches!(mode, 1 | 2))
+            && profile == Profile::V3_10
         {
-            properties.reply_to = Some(reply_to()?);
-            facts.changed = encoded(&properties);
+            return Err(Refusal::precondition(format!(
+                "invalid message: {{delivery_mode_unknown,{mode}}}"
+            )));
         }
         if let Some(headers) = &mut properties.headers
             && headers.remove("BCC").is_some()
@@ -133,18 +140,25 @@ impl Facts {
 
 fn expiration_of(expiration: &ShortStr) -> Done<Duration> {
     let text = shown(expiration.as_ref());
-    let digits = text.strip_prefix('-').unwrap_or(&text);
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(&text);
+    let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = unsigned.split_at(digits);
     let invalid =
         |why: String| Err(Refusal::precondition(format!("invalid expiration '{text}': {why}")));
-    if digits.is_empty() || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+    if digits.is_empty() {
         return invalid("no_integer".to_owned());
     }
-    if digits.len() < text.len() {
-        return invalid(format!("{{value_negative,{text}}}"));
+    if !rest.is_empty() {
+        return invalid(format!("{{leftover_string,\"{rest}\"}}"));
     }
-    match text.parse::<u64>() {
+    let number = digits.trim_start_matches('0');
+    let number = if number.is_empty() { "0" } else { number };
+    if text.starts_with('-') && number != "0" {
+        return invalid(format!("{{value_negative,-{number}}}"));
+    }
+    match number.parse::<u64>() {
         Ok(milliseconds) if milliseconds <= TTL_MAX => Ok(Duration::from_millis(milliseconds)),
-        _ => invalid(format!("{{value_too_large,{text}}}")),
+        _ => invalid(format!("{{value_too_large,{number}}}")),
     }
 }
 
@@ -157,7 +171,7 @@ fn collect_copies(headers: &FieldTable, name: &str, copies: &mut Vec<ShortStr>) 
         )));
     };
     for key in keys {
-        let Some(octets) = key.as_bytes() else { continue };
+        let Value::LongStr(octets) = key else { continue };
         copies.extend(ShortStr::new(octets));
     }
     Ok(())

@@ -5,7 +5,7 @@ use amqp091::types::{Decode, Method, MethodId};
 
 use super::Core;
 use super::bad_input::interrupted;
-use super::channel::{Channel, ChannelKey, Confirms, Mode, Pending, taken_by};
+use super::channel::{Channel, ChannelKey, Confirms, Mode, Pending, Settlement, taken_by};
 use super::connection::{ConnectionKey, Phase};
 use super::memory::CHANNEL_COST;
 use super::refusal::{Done, Refusal};
@@ -209,11 +209,11 @@ impl Core {
             ),
             ToServer::BasicRecover(basic::Recover { requeue: true }) => {
                 self.send(key, number, &basic::RecoverOk {});
-                self.requeue_all(channel_key);
+                self.requeue_all(channel_key, Settlement::Requeue);
                 Ok(())
             }
             ToServer::BasicRecoverAsync(basic::RecoverAsync { requeue: true }) => {
-                self.requeue_all(channel_key);
+                self.requeue_all(channel_key, Settlement::Requeue);
                 Ok(())
             }
             ToServer::BasicRecover(_) | ToServer::BasicRecoverAsync(_) => {
@@ -244,16 +244,20 @@ impl Core {
                 Ok(())
             }
             ToServer::TxCommit(_) => {
-                let pending = transaction(channel)?;
-                for step in pending {
+                // All that was published comes first, as RabbitMQ does it.
+                let mut settled = Vec::new();
+                for step in transaction(channel)? {
                     match step {
-                        Pending::Publish(method, content, _) => {
-                            self.publish(key, channel_key, method, content)?;
+                        Pending::Publish(message, queues, mandatory) => {
+                            self.routed = queues;
+                            self.routed.retain(|queue| self.queues.get(*queue).is_some());
+                            self.deposit(key, channel_key, *message, mandatory);
                         }
-                        Pending::Settle(held, settlement) => {
-                            self.settle(channel_key, held, settlement);
-                        }
+                        Pending::Settle(held, settlement) => settled.push((held, settlement)),
                     }
+                }
+                for (held, settlement) in settled {
+                    self.settle(channel_key, held, settlement);
                 }
                 self.settle_dead();
                 self.send(key, number, &tx::CommitOk {});

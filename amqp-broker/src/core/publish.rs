@@ -11,7 +11,7 @@ use amqp091::types::{FieldTable, ShortStr};
 
 use super::Core;
 use super::arguments::{Overflow, exchange_in};
-use super::channel::{Channel, ChannelKey, Mode};
+use super::channel::{Channel, ChannelKey, Mode, Pending};
 use super::connection::ConnectionKey;
 use super::dead_letter::Reason;
 use super::exchange::{Destination, ExchangeKey, QueueKey};
@@ -55,7 +55,8 @@ impl Core {
             return Err(Refusal::access(format!("cannot publish to internal {exchange}")));
         }
         let replies = self.channels.get(channel_key).and_then(|channel| channel.replies.as_ref());
-        let facts = Facts::of(&content.properties, &connection.user, || match replies {
+        let profile = self.settings.profile;
+        let facts = Facts::of(&content.properties, &connection.user, profile, || match replies {
             Some(replies) => Ok(replies.address.clone()),
             None => Err(Refusal::precondition("fast reply consumer does not exist")),
         })?;
@@ -87,7 +88,7 @@ impl Core {
         let Facts { copies, headers, persistent, priority, expiration, changed } = facts;
         let properties = changed.unwrap_or(content.properties);
         let share = self.weigh(content.body.len(), &properties);
-        let message = Message {
+        let mut message = Message {
             exchange,
             routing_key,
             copies,
@@ -100,6 +101,24 @@ impl Core {
             body: content.body,
         };
         self.route(vhost, entrance, &message, headers.as_ref());
+        if let Some(Channel { mode: Mode::Tx(pending), .. }) = self.channels.get_mut(channel_key) {
+            let queues = self.routed.clone();
+            message.share.add(queues.len() * size_of::<QueueKey>());
+            pending.push(Pending::Publish(Box::new(message), queues, mandatory));
+            return Ok(());
+        }
+        self.deposit(key, channel_key, message, mandatory);
+        Ok(())
+    }
+
+    /// Puts a message into the queues that it is for, `routed`, and tells its publisher.
+    pub(super) fn deposit(
+        &mut self,
+        key: ConnectionKey,
+        channel_key: ChannelKey,
+        message: Message,
+        mandatory: bool,
+    ) {
         self.counts.published += 1;
         let mut reached = !self.routed.is_empty();
         let mut taken = true;
@@ -112,7 +131,7 @@ impl Core {
             self.routed = routed;
             if self.cluster.is_some() && self.withhold(Some((key, channel_key)), &message, taken) {
                 self.counts.routed += 1;
-                return Ok(());
+                return;
             }
         } else if message.exchange.is_empty()
             && message.routing_key.as_ref().starts_with(REPLY_TO_NAME)
@@ -126,7 +145,6 @@ impl Core {
         }
         self.counts.routed += u64::from(reached);
         self.promise(key, channel_key, taken);
-        Ok(())
     }
 
     /// Finds the queues that a message goes to: each of them once, in `routed`.
@@ -205,26 +223,29 @@ impl Core {
         let expires = time_to_live.map(|time: Duration| now.saturating_add(time));
         queue.push(Entry { expires, ..Entry::new(Arc::clone(message), position) });
         self.serve(key);
-        if expires == Some(now) {
-            self.expire(key);
-        }
-        self.trim(key);
-        if expires.is_some() {
+        let has_dropped = self.trim(key);
+        let is_alone = self.queues.get(key).is_some_and(|queue| queue.len() == 1);
+        // RabbitMQ doesn't look where a message overtakes others by its priority.
+        if has_dropped || (is_alone && expires.is_some()) {
+            self.expire_due(key);
             self.arm_head(key);
         }
         true
     }
 
-    /// Takes from the head of a queue what is too much for its limits; what refuses new messages instead
-    /// keeps what came back.
-    pub(super) fn trim(&mut self, key: QueueKey) {
+    /// Takes from the head of a queue what is too much for its limits, and says whether there was any; what
+    /// refuses new messages instead keeps what came back.
+    pub(super) fn trim(&mut self, key: QueueKey) -> bool {
+        let mut any = false;
         while let Some(queue) = self.queues.get_mut(key)
             && queue.arguments.overflow == Overflow::DropHead
             && queue.is_over_limit()
             && let Some(entry) = queue.pop()
         {
             self.bury(key, entry, Reason::MaxLength);
+            any = true;
         }
+        any
     }
 
     /// Returns a message to its publisher as if it had reached no queue.

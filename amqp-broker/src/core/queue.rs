@@ -13,6 +13,9 @@ use super::memory::Share;
 use super::message::{Entry, Message};
 use super::vhost::VhostKey;
 
+/// Before the first message's place there is room for all that may come back.
+const FIRST_PLACE: u64 = 1 << 62;
+
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) name: ShortStr,
@@ -32,6 +35,7 @@ pub(crate) struct Queue {
     ready_len: usize,
     ready_octets: usize,
     next_position: u64,
+    next_in_front: u64,
     /// Messages that consumers hold.
     pub(crate) unacked: usize,
     /// Those of them that were got rather than consumed.
@@ -82,7 +86,8 @@ impl Queue {
             ready: (0..priorities).map(|_| VecDeque::new()).collect(),
             ready_len: 0,
             ready_octets: 0,
-            next_position: 0,
+            next_position: FIRST_PLACE,
+            next_in_front: 0,
             unacked: 0,
             got: 0,
             consumers: Vec::new(),
@@ -112,9 +117,17 @@ impl Queue {
         self.arguments.kind == QueueKind::Quorum
     }
 
-    /// Consumers as a declaration counts them: a quorum queue takes whoever got a message for one.
+    /// Consumers as a declaration counts them: a quorum queue takes each message that was got for
+    /// one.
     pub(crate) fn consumer_count(&self) -> u32 {
-        let count = self.consumers.len() + usize::from(self.is_quorum() && self.got > 0);
+        // Nor does it count those that wait until they are the only one.
+        let waiting = if self.is_quorum() && self.arguments.single_active_consumer {
+            self.consumers.len().saturating_sub(1)
+        } else {
+            0
+        };
+        let got = if self.is_quorum() { self.got } else { 0 };
+        let count = self.consumers.len() - waiting + got;
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
@@ -142,6 +155,12 @@ impl Queue {
     pub(crate) fn place(&mut self) -> u64 {
         self.next_position += 1;
         self.next_position
+    }
+
+    /// A place before all new messages, behind those that have had one before.
+    pub(crate) fn place_in_front(&mut self) -> u64 {
+        self.next_in_front += 1;
+        self.next_in_front
     }
 
     /// Appends a new message.
@@ -175,19 +194,21 @@ impl Queue {
         Some(entry)
     }
 
-    /// Takes the first message that has expired, of whichever priority.
+    /// Takes the first message if it has expired: nothing behind it is looked at.
     pub(crate) fn pop_expired(&mut self, now: Duration) -> Option<Entry> {
-        let has_expired =
-            |ready: &&mut VecDeque<Entry>| ready.front().is_some_and(|entry| is_due(entry, now));
-        let entry = self.ready.iter_mut().rev().find(has_expired)?.pop_front()?;
+        let ready = self.ready.iter_mut().rev().find(|ready| !ready.is_empty())?;
+        if !ready.front().is_some_and(|entry| is_due(entry, now)) {
+            return None;
+        }
+        let entry = ready.pop_front()?;
         self.ready_len -= 1;
         self.ready_octets -= entry.message.size();
         Some(entry)
     }
 
-    /// When the first message that waits in front expires.
+    /// When the first message expires.
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
-        self.ready.iter().filter_map(|ready| ready.front()?.expires).min()
+        self.ready.iter().rev().find_map(VecDeque::front)?.expires
     }
 
     /// Drops all that is ready, and says how much that was.

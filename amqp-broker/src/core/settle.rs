@@ -3,6 +3,7 @@
 use super::Core;
 use super::channel::{Channel, ChannelKey, Held, Mode, Pending, Settlement};
 use super::dead_letter::Reason;
+use super::queue::Queue;
 use super::refusal::{Done, Refusal};
 use crate::profile::Profile;
 
@@ -34,7 +35,8 @@ impl Core {
         let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
         let taken = match (tag, multiple) {
             (0, true) => channel.unacked.take_all(),
-            (_, true) if tag <= channel.unacked.last_tag() => channel.unacked.take_through(tag),
+            // For all before it speaks only one that is held itself.
+            (_, true) if channel.unacked.holds(tag) => channel.unacked.take_through(tag),
             (_, true) => Vec::new(),
             (_, false) => channel.unacked.take(tag).map(|held| (tag, held)).into_iter().collect(),
         };
@@ -59,6 +61,10 @@ impl Core {
         settlement: Settlement,
     ) {
         let mut hungry = Vec::new();
+        if let Some(channel) = self.channels.get_mut(channel_key) {
+            let consumed = taken.iter().filter(|(_, held)| held.consumer.is_some()).count();
+            channel.volume = channel.volume.saturating_sub(consumed);
+        }
         for (_, Held { queue: key, entry, consumer }) in taken {
             if let Some(consumer_key) = consumer
                 && let Some(consumer) = self.consumers.get_mut(consumer_key)
@@ -70,14 +76,13 @@ impl Core {
             if consumer.is_none() {
                 queue.got = queue.got.saturating_sub(1);
             }
-            queue.may_serve = true;
             if hungry.last() != Some(&key) {
                 hungry.push(key);
             }
             match settlement {
                 Settlement::Ack => self.counts.acked += 1,
                 Settlement::Drop => self.bury(key, entry, Reason::Rejected),
-                Settlement::Requeue => {
+                Settlement::Requeue | Settlement::GiveBack => {
                     let mut entry = entry;
                     entry.redelivered = true;
                     if queue.is_quorum() {
@@ -87,9 +92,12 @@ impl Core {
                             self.bury(key, entry, Reason::DeliveryLimit);
                             continue;
                         }
-                        if self.settings.profile == Profile::V3_10 {
-                            entry.position = queue.place();
-                        }
+                        // RabbitMQ 3.10 writes what it needn't count as if it was new.
+                        let is_new = self.settings.profile == Profile::V3_10
+                            && settlement == Settlement::Requeue
+                            && queue.arguments.delivery_limit.is_none();
+                        entry.position =
+                            if is_new { queue.place() } else { queue.place_in_front() };
                     }
                     queue.put_back(entry);
                 }
@@ -106,23 +114,27 @@ impl Core {
         hungry.sort_unstable();
         hungry.dedup();
         for queue in hungry {
-            if let Some(found) = self.queues.get_mut(queue) {
-                found.may_serve = true;
-            }
-            if settlement == Settlement::Requeue {
+            self.unblock(queue, channel_key);
+            let came_back = matches!(settlement, Settlement::Requeue | Settlement::GiveBack);
+            let is_quorum = self.queues.get(queue).is_some_and(Queue::is_quorum);
+            if came_back && !is_quorum {
                 self.trim(queue);
+                self.expire_due(queue);
             }
             self.serve(queue);
-            if settlement == Settlement::Requeue {
+            if came_back {
+                // A quorum queue has room for what goes on at once.
+                self.trim(queue);
+                self.expire_due(queue);
                 self.arm_head(queue);
             }
         }
     }
 
     /// Everything that a channel holds goes back to where it came from.
-    pub(super) fn requeue_all(&mut self, channel_key: ChannelKey) {
+    pub(super) fn requeue_all(&mut self, channel_key: ChannelKey, how: Settlement) {
         let Some(channel) = self.channels.get_mut(channel_key) else { return };
         let taken = channel.unacked.take_all();
-        self.settle(channel_key, taken, Settlement::Requeue);
+        self.settle(channel_key, taken, how);
     }
 }

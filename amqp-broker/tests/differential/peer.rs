@@ -16,8 +16,11 @@ pub(crate) struct Peer {
     input: BytesMut,
     decoder: FrameDecoder,
     /// A method whose content is coming.
-    partial: Option<(u16, ToClient, Option<(Bytes, u64)>, Vec<u8>)>,
+    partial: Option<Partial>,
 }
+
+/// Channel, method, properties and size, and as much of the body as has come.
+type Partial = (u16, ToClient, Option<(Bytes, u64)>, Vec<u8>);
 
 /// What came.
 #[derive(Debug)]
@@ -65,7 +68,7 @@ impl Peer {
         };
         let connection::Tune { channel_max, frame_max, .. } = tune;
         peer.send(0, &connection::TuneOk { channel_max, frame_max, heartbeat: 0 });
-        peer.send(0, &connection::Open { virtual_host: short("/"), ..connection::Open::default() });
+        peer.send(0, &connection::Open { virtual_host: short("/") });
         peer.wait_method();
         peer
     }
@@ -75,7 +78,7 @@ impl Peer {
     }
 
     pub(crate) fn open_channel(&mut self, number: u16) {
-        self.send(number, &channel::Open::default());
+        self.send(number, &channel::Open {});
         // Whatever else comes: this is called when nothing is under way.
         while let Some(method) = self.wait_method() {
             if matches!(method, ToClient::ChannelOpenOk(_)) {

@@ -1,5 +1,8 @@
 //! One of the two brokers that a program runs on: its connections, and what they told in each step.
 
+#[path = "looks.rs"]
+mod looks;
+
 use std::collections::{BTreeMap, HashMap};
 
 use amqp091::content::Content;
@@ -117,7 +120,9 @@ impl Side {
             return made.clone();
         }
         match name.as_bytes() {
-            [b'q' | b'x', b'0'..=b'9', ..] => format!("{}{name}", self.prefix),
+            [b'q' | b'x', b'0'..=b'9', ..] | b"missing" | b"gen0" | b"reply0" => {
+                format!("{}{name}", self.prefix)
+            }
             _ => name.to_owned(),
         }
     }
@@ -314,7 +319,7 @@ impl Side {
             Action::TxCommit => amqp091::protocol::tx::Commit {}.into(),
             Action::TxRollback => amqp091::protocol::tx::Rollback {}.into(),
             Action::Get { queue, no_ack } => {
-                basic::Get { queue: name(queue), no_ack: *no_ack, ..basic::Get::default() }.into()
+                basic::Get { queue: name(queue), no_ack: *no_ack }.into()
             }
             Action::Consume { queue, tag, no_ack, exclusive, arguments } => basic::Consume {
                 queue: name(queue),
@@ -325,15 +330,11 @@ impl Side {
                 ..basic::Consume::default()
             }
             .into(),
-            Action::Cancel(tag) => {
-                basic::Cancel { consumer_tag: name(tag), no_wait: false }.into()
-            }
+            Action::Cancel(tag) => basic::Cancel { consumer_tag: name(tag), no_wait: false }.into(),
             Action::Qos { count, global } => {
                 basic::Qos { prefetch_size: 0, prefetch_count: *count, global: *global }.into()
             }
-            Action::Ack { multiple, .. } => {
-                basic::Ack { delivery_tag, multiple: *multiple }.into()
-            }
+            Action::Ack { multiple, .. } => basic::Ack { delivery_tag, multiple: *multiple }.into(),
             Action::Nack { multiple, requeue, .. } => {
                 basic::Nack { delivery_tag, multiple: *multiple, requeue: *requeue }.into()
             }
@@ -508,137 +509,37 @@ impl Side {
         }
     }
 
-    /// Asks how much each queue has.
-    pub(crate) fn look(&mut self) {
-        self.looked.clear();
-        for (queue, connection) in self.queues.clone() {
-            self.connect(connection);
-            if !self.looks[connection] {
-                self.looks[connection] = true;
-                self.peers[connection].open_channel(LOOKING);
-            }
-            let declare =
-                queue::Declare { queue: short(queue), passive: true, ..queue::Declare::default() };
-            self.peers[connection].send(LOOKING, &declare);
-            self.looks_left += 1;
-            // One that is missing closes the channel, so one after the other.
-            while self.looks_left > 0 {
-                if !self.poll() {
-                    std::thread::sleep(std::time::Duration::from_micros(50));
-                }
-            }
-        }
-        self.looked.sort();
-    }
-
-    pub(crate) fn looked(&self) -> &[String] {
-        &self.looked
-    }
-
-    fn take_look(&mut self, connection: usize, method: ToClient) {
-        self.looks_left = 0;
-        let text = match method {
-            ToClient::QueueDeclareOk(ok) => {
-                format!("{}: {} for {}", ok.queue, ok.message_count, ok.consumer_count)
-            }
-            ToClient::ChannelClose(close) => {
-                self.peers[connection].send(LOOKING, &channel::CloseOk {});
-                self.looks[connection] = false;
-                format!("{}", close.reply_text)
-            }
-            _ => return,
-        };
-        let text = self.called(&text);
-        self.looked.push(text);
-    }
-
-    /// Forgets queues that both know to be gone.
-    pub(crate) fn forget_missing(&mut self) {
-        let missing: Vec<_> = self
-            .looked
-            .iter()
-            .filter_map(|text| text.strip_prefix("NOT_FOUND - no queue '")?.split('\'').next())
-            .map(|name| self.name(name))
-            .collect();
-        for name in missing {
-            self.queues.remove(&name);
-        }
-    }
-
-    /// What the step led to; the deliveries are in the order of both sides from then on.
-    pub(crate) fn take_told(&mut self) -> Vec<Told> {
-        let take = |line: &mut Line| {
+    /// The step is over; its deliveries are in the order of both sides from then on.
+    pub(crate) fn next_step(&mut self) {
+        for line in &mut self.lines {
             line.arrived.sort_by(|(one, _), (other, _)| one.cmp(other));
             line.held.extend(line.arrived.drain(..).map(|(_, tag)| tag));
-            std::mem::take(&mut line.told)
-        };
-        self.lines.iter_mut().map(take).collect()
+            line.told = Told::default();
+        }
     }
 
     pub(crate) fn told(&self) -> impl Iterator<Item = &Told> {
         self.lines.iter().map(|line| &line.told)
     }
 
-    /// All messages of all queues, through the connections that look.
-    pub(crate) fn drain(&mut self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (queue, connection) in self.queues.clone() {
-            let at = connection * CHANNELS / 2;
-            self.open(at);
-            self.lines[at].asked_of.clone_from(&queue);
-            loop {
-                let get =
-                    basic::Get { queue: short(&queue), no_ack: true, ..basic::Get::default() };
-                self.lines[at].awaits = true;
-                self.peers[connection].send(number_of(at), &get);
-                while self.lines[at].awaits {
-                    if !self.poll() {
-                        std::thread::sleep(std::time::Duration::from_micros(50));
-                    }
-                }
-                let told = std::mem::take(&mut self.lines[at].told);
-                let is_message = told.replies.iter().any(|reply| reply.starts_with("got"));
-                let queue = self.called(&queue);
-                found.extend(
-                    told.replies.iter().chain(&told.closes).map(|text| format!("{queue}: {text}")),
-                );
-                if !is_message {
-                    break;
-                }
-            }
-        }
-        found
+    /// Whether this is not the only channel of its connection.
+    pub(crate) fn has_several(&self, at: usize) -> bool {
+        let others = (0..CHANNELS).filter(|other| connection_of(*other) == connection_of(at));
+        others.filter(|other| self.lines[*other].is_open).any(|other| other != at)
     }
 
-    /// Leaves nothing behind.
-    pub(crate) fn clean_up(&mut self, exchanges: &[&str]) {
-        self.open(0);
-        for queue in std::mem::take(&mut self.queues).into_keys() {
-            let delete = queue::Delete { queue: short(queue), ..queue::Delete::default() };
-            self.ask(&delete.into());
-        }
-        for exchange in exchanges {
-            let exchange = short(self.name(exchange));
-            self.ask(&exchange::Delete { exchange, ..exchange::Delete::default() }.into());
-        }
-    }
-
-    fn ask(&mut self, method: &ToServer) {
-        self.open(0);
-        self.lines[0].awaits = true;
-        self.peers[0].send_any(1, method);
-        while self.lines[0].awaits {
-            if !self.poll() {
-                std::thread::sleep(std::time::Duration::from_micros(50));
-            }
-        }
+    /// Whether the server closed a connection in this step.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lines
+            .iter()
+            .any(|line| line.told.closes.iter().any(|close| close.starts_with("connection closed")))
     }
 }
 
 fn without_times(table: &FieldTable) -> FieldTable {
-    table.iter().fold(FieldTable::new(), |table, (key, value)| {
-        table.with(key.clone(), without_time(value))
-    })
+    table
+        .iter()
+        .fold(FieldTable::new(), |table, (key, value)| table.with(key.clone(), without_time(value)))
 }
 
 fn without_time(value: &Value) -> Value {
