@@ -1,7 +1,6 @@
 //! What other clients get wrong, provoked in ours: each by a fault of the broker's, named by the defect.
 //!
-//! What an idle connection and publishing beside idle channels cost, how many heartbeats go out and what a
-//! URI may hold is in the client's own tests.
+//! What publishing beside idle channels costs in CPU time is in the client's own tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,14 +10,18 @@
 
 use std::collections::HashSet;
 use std::future::{Future, IntoFuture, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use amqp091::protocol::basic;
 use amqp091::types::{FieldTable, LongStr, ShortStr, Value};
-use amqp091_broker::Broker;
+use amqp091_broker::{Broker, MemoryStream};
 use amqp091_client::{Channel, CloseReason, ConnectOptions, Connection, Error, Outcome};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 async fn over_memory(broker: &Broker, options: &ConnectOptions) -> (Connection, Channel) {
     let connection = Connection::connect_over(broker.connect(), options).await.unwrap();
@@ -105,7 +108,9 @@ async fn a_server_named_queue_is_not_declared_again_by_the_name_that_the_server_
     consumer.next().await.unwrap().unwrap_err();
     broker.settled().await;
     assert!(broker.queues().is_empty());
-    channel.reopen().modes(true).consumers(true).await.unwrap();
+    let again = broker.on("queue.declare").queue(&queue.queue).discard().optional();
+    let reopened = channel.reopen().modes(true).consumers(true).await.unwrap();
+    assert_eq!((reopened.restored.len(), again.hits()), (0, 0));
     connection.check_open().unwrap();
     channel.check_open().unwrap();
     let again = channel.queue_declare("").await.unwrap();
@@ -143,6 +148,93 @@ async fn a_heartbeat_of_one_second_and_one_of_zero_end_no_connection() {
         tokio::time::sleep(Duration::from_secs(600)).await;
         channel.queue_declare("q").await.unwrap();
         connection.check_open().unwrap();
+    }
+}
+
+/// A stream that counts what is written to it.
+struct Counted(MemoryStream, Arc<AtomicU64>);
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.0).poll_write(cx, octets);
+        if let Poll::Ready(Ok(count)) = written {
+            self.1.fetch_add(count as u64, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_of_one_second_floods_nobody() {
+    let broker = Broker::start().await.unwrap();
+    let _tune = broker.on("connection.tune").tune(0, 131_072, 1);
+    let written = Arc::new(AtomicU64::new(0));
+    let stream = Counted(broker.connect(), Arc::clone(&written));
+    let options = ConnectOptions::default();
+    let connection = Connection::connect_over(stream, &options).await.unwrap();
+    let before = written.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    // Two in each interval, of eight octets, and no more.
+    let beats = (written.load(Ordering::Relaxed) - before) / 8;
+    assert!((600..=1201).contains(&beats), "{beats}");
+    connection.check_open().unwrap();
+}
+
+/// Threads of this process and its memory, KiB, where the system tells.
+fn costs() -> Option<[u64; 2]> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let number = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    };
+    Some([number("Threads:")?, number("VmRSS:")?])
+}
+
+#[tokio::test]
+async fn an_idle_connection_has_no_thread_and_no_megabytes() {
+    let broker = Broker::start().await.unwrap();
+    let Some([_, memory]) = costs() else { return };
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(over_memory(&broker, &ConnectOptions::default()).await);
+    }
+    let [threads, now] = costs().unwrap();
+    // Other tests have theirs meanwhile.
+    assert!(threads < 200, "{threads} threads");
+    let each = now.saturating_sub(memory) / 300;
+    assert!(each < 1000, "{each} KiB for a connection and its channel, both ends");
+}
+
+#[tokio::test]
+async fn an_unknown_query_parameter_in_a_uri_is_an_error_and_no_panic() {
+    let broker = Broker::start().await.unwrap();
+    for query in ["colour=blue", "=", "&&", "heartbeat=never", "%", "frame_max=-1"] {
+        let connected = Connection::open(&format!("{}?{query}", broker.url())).await;
+        if query != "&&" {
+            connected.unwrap_err();
+        }
     }
 }
 
