@@ -195,6 +195,15 @@ impl BrokerBuilder {
         self
     }
 
+    /// How long a client that is refused without a word has its socket kept open: one with a wrong password
+    /// that doesn't understand `authentication_failure_close`, one that chose a mechanism that there isn't, or
+    /// a limit above the offer. RabbitMQ takes three seconds, so that guessing is slow; by the broker's clock.
+    /// Default: none, for tests.
+    pub const fn refusal_delay(mut self, delay: Duration) -> Self {
+        self.settings.refusal_delay = delay;
+        self
+    }
+
     /// Has every event told to `listener`, on whichever thread it happens: it should be quick.
     pub fn on_event(mut self, listener: impl Fn(&BrokerEvent) + Send + Sync + 'static) -> Self {
         self.settings.on_event = Some(Arc::new(listener));

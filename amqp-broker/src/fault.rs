@@ -328,7 +328,8 @@ impl<'a> Fault<'a> {
     }
 
     /// Has the frame wait by the broker's clock ([`Broker::advance`](crate::Broker::advance)). One from a
-    /// client keeps all waiting that the client sends behind it; one to a client is overtaken by others.
+    /// client keeps all waiting that the client sends behind it, its end included; one to a client is
+    /// overtaken by others.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -604,7 +605,8 @@ impl<'a> Fault<'a> {
         self.make(Action::Unblock)
     }
 
-    /// Reads nothing more from the client: until [`Rule::release`].
+    /// Reads nothing more from the client: until [`Rule::release`]. Like a process that hangs, the broker
+    /// doesn't notice meanwhile that the client has gone; when it reads on, it reads to the end.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: Duration,
     pub(crate) max_body: u64,
     pub(crate) memory_limit: usize,
+    /// How long a client that is refused without a word has to wait for the end.
+    pub(crate) refusal_delay: Duration,
     pub(crate) seed: u64,
     pub(crate) on_event: Option<Listener>,
 }
@@ -50,6 +52,7 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(60),
             max_body: 128 * 1024 * 1024,
             memory_limit: 1024 * 1024 * 1024,
+            refusal_delay: Duration::ZERO,
             seed: 0,
             on_event: None,
         }

@@ -343,8 +343,10 @@ async fn a_reply_that_never_comes_ends_the_call_and_not_the_program() {
     let options = ConnectOptions::default().rpc_timeout(Duration::from_secs(3));
     let (_connection, channel) = over_memory(&broker, &options).await;
     let lost = broker.on("queue.declare-ok").nth(1).discard();
+    let before = tokio::time::Instant::now();
     let error = channel.queue_declare("q").await.unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    assert!(before.elapsed() < Duration::from_secs(4), "{:?}", before.elapsed());
     assert_eq!(lost.hits(), 1);
 }
 

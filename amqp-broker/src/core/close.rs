@@ -54,7 +54,13 @@ impl Core {
         let (Refusal::Connection(reply_code, text) | Refusal::Channel(reply_code, text)) = refusal
         else {
             self.end_connection(key);
-            return self.flush_and_close(key);
+            let delay = self.settings.refusal_delay;
+            if delay.is_zero() {
+                return self.flush_and_close(key);
+            }
+            // Until then nothing that it says is looked at.
+            let at = self.now.saturating_add(delay);
+            return self.set_timer(key, Some((at, Timer::Deadline(key))));
         };
         self.send_confirms(key);
         self.end_connection(key);

@@ -86,28 +86,32 @@ impl Core {
             }
         };
         let new_key = queue.arguments.dead_letter_routing_key.clone();
-        let Ok(mut properties) = message.properties.decode::<basic::Properties>() else { return };
-        let mut headers = properties.headers.take().unwrap_or_default();
         let died_in = queue.name.clone();
-        let time = self.epoch + self.now;
-        let death = Death {
-            queue: &died_in,
-            reason: *reason,
-            message,
-            time,
-            expiration: properties.expiration.take(),
-            profile: self.settings.profile,
-        };
-        death.note(&mut headers);
-        let copies = match &new_key {
-            Some(_) => {
-                headers.remove("CC");
-                Vec::new()
+        let (raw, headers) = match message.properties.decode::<basic::Properties>() {
+            Ok(mut properties) => {
+                let mut headers = properties.headers.take().unwrap_or_default();
+                let death = Death {
+                    queue: &died_in,
+                    reason: *reason,
+                    message,
+                    time: self.epoch + self.now,
+                    expiration: properties.expiration.take(),
+                    profile: self.settings.profile,
+                };
+                death.note(&mut headers);
+                if new_key.is_some() {
+                    headers.remove("CC");
+                }
+                properties.headers = Some(headers.clone());
+                let Some(raw) = encoded(&properties) else { return };
+                (raw, headers)
             }
-            None => message.copies.clone(),
+            // Headers that are too deep to be read go on as they are, without a word of this death: so
+            // nothing but a rejection takes them further than once.
+            Err(_) if message.has_died && *reason != Reason::Rejected => return,
+            Err(_) => (message.properties.clone(), FieldTable::new()),
         };
-        properties.headers = Some(headers.clone());
-        let Some(raw) = encoded(&properties) else { return };
+        let copies = if new_key.is_some() { Vec::new() } else { message.copies.clone() };
         let share = self.weigh(message.body.len(), &raw);
         let message = Message {
             exchange,

@@ -155,8 +155,7 @@ impl Core {
         connection.name = name.to_owned();
         connection.client_properties = properties.clone();
         if !is_known {
-            // Clients of old take a closed socket for the answer. RabbitMQ waits three seconds before
-            // that, which would help nobody here.
+            // Clients of old take a closed socket for the answer, which RabbitMQ gives after a delay.
             return Err(if capabilities.authentication_failure_close {
                 Refusal::Connection(
                     ReplyCode::ACCESS_REFUSED,
