@@ -14,13 +14,25 @@ mod channels;
 mod consumers;
 #[path = "semantics/dead_letters.rs"]
 mod dead_letters;
+#[path = "semantics/dialogue.rs"]
+mod dialogue;
 #[path = "semantics/exchanges.rs"]
 mod exchanges;
+#[path = "semantics/found.rs"]
+mod found;
+#[path = "differential/peer.rs"]
+mod peer;
 #[path = "semantics/place.rs"]
 mod place;
+#[expect(dead_code, reason = "a part of it is for comparing two sides")]
+#[path = "differential/program.rs"]
+mod program;
 #[path = "semantics/publishing.rs"]
 mod publishing;
 #[path = "semantics/queues.rs"]
 mod queues;
 #[path = "semantics/quorum.rs"]
 mod quorum;
+#[expect(dead_code, reason = "a part of it is for comparing two sides")]
+#[path = "differential/side.rs"]
+mod side;

@@ -215,7 +215,7 @@ impl Reading<'_> {
 const LOCATORS: [&str; 3] = ["min-masters", "client-local", "random"];
 
 /// The longest time to live, milliseconds: RabbitMQ's.
-pub(crate) const TTL_MAX: u64 = 4_294_967_295;
+pub(crate) const TTL_MAX: u64 = 315_360_000_000;
 
 impl QueueArguments {
     /// Reads a queue's arguments, in the order in which RabbitMQ looks at them; those that nobody knows are
@@ -394,7 +394,7 @@ fn is_same(name: &str, received: Option<&Value>, current: Option<&Value>) -> boo
 }
 
 /// Whether two values are the same to RabbitMQ: numbers are, whatever their width.
-pub(crate) fn is_alike(one: &Value, other: &Value) -> bool {
+fn is_alike(one: &Value, other: &Value) -> bool {
     if let (Some(one), Some(other)) = (one.as_i64(), other.as_i64()) {
         return one == other;
     }

@@ -175,6 +175,10 @@ impl Core {
 
     /// Ends all that a channel has; what it holds goes back to its queues.
     pub(super) fn end_channel(&mut self, key: ChannelKey) {
+        if let Some(channel) = self.channels.get_mut(key) {
+            // What one of its consumers leaves isn't for the others.
+            channel.closing = true;
+        }
         self.end_consumers(key);
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.publish = None;

@@ -301,7 +301,7 @@ impl Core {
     }
 
     /// The queue that a name stands for on this channel: the empty one for the last that was declared.
-    fn queue_name(&self, channel_key: ChannelKey, name: &ShortStr) -> Done<ShortStr> {
+    pub(super) fn queue_name(&self, channel_key: ChannelKey, name: &ShortStr) -> Done<ShortStr> {
         if !name.is_empty() {
             return Ok(name.clone());
         }
@@ -361,6 +361,9 @@ impl Core {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let mut name = in_one_line(&method.queue);
         if name == REPLY_TO_NAME || self.replies.contains_key(&name) {
+            if let Some(channel) = self.channels.get_mut(channel_key) {
+                channel.last_queue = Some(name.clone());
+            }
             let ok = queue::DeclareOk { queue: name, message_count: 0, consumer_count: 1 };
             self.send(key, number, &ok);
             return Ok(());

@@ -38,7 +38,7 @@ impl Core {
                 return any;
             }
             let now = self.now;
-            if queue.next_expiry().is_some_and(|expires| expires < now) {
+            if queue.head_timer.is_some_and(|expires| expires < now) {
                 self.expire(key);
                 continue;
             }
@@ -125,7 +125,10 @@ impl Core {
     fn has_room(&self, key: ConsumerKey) -> bool {
         self.consumers.get(key).is_some_and(|consumer| {
             consumer.has_credit()
-                && self.channels.get(consumer.channel).is_some_and(|channel| channel.has_credit())
+                && self
+                    .channels
+                    .get(consumer.channel)
+                    .is_some_and(|channel| channel.has_credit() && !channel.closing)
         })
     }
 
@@ -215,7 +218,10 @@ impl Core {
                 ),
             ));
         }
-        self.expire_due(queue_key);
+        let now = self.now;
+        if queue.head_timer.is_some_and(|expires| expires <= now) {
+            self.expire(queue_key);
+        }
         let Some(queue) = self.queues.get_mut(queue_key) else { return Ok(()) };
         let Some(entry) = queue.pop() else {
             self.send(key, number, &basic::GetEmpty {});
@@ -274,14 +280,16 @@ impl Core {
             return Err(Refusal::not_implemented(format!("prefetch_size!=0 ({size})")));
         }
         let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
-        let mut queues = Vec::new();
         if method.global {
             channel.limit(method.prefetch_count);
-            let consumers = channel.consumers.values();
-            queues.extend(consumers.filter_map(|key| Some(self.consumers.get(*key)?.queue)));
         } else {
             channel.prefetch = method.prefetch_count;
+            // RabbitMQ lifts the one when the other is set.
+            channel.limit(0);
         }
+        let consumers = channel.consumers.values();
+        let mut queues: Vec<_> =
+            consumers.filter_map(|key| Some(self.consumers.get(*key)?.queue)).collect();
         self.send(key, number, &basic::QosOk {});
         queues.sort_unstable();
         queues.dedup();
@@ -315,11 +323,12 @@ impl Core {
         channel_key: ChannelKey,
         method: &basic::Consume,
     ) -> Done {
-        if method.queue == REPLY_TO_NAME {
+        let name = self.queue_name(channel_key, &method.queue)?;
+        if name == REPLY_TO_NAME {
             return self.consume_replies(key, number, channel_key, method);
         }
         self.check_tag(channel_key, &method.consumer_tag)?;
-        let queue_key = self.readable_queue(key, channel_key, &method.queue)?;
+        let queue_key = self.readable_queue(key, channel_key, &name)?;
         let Some(queue) = self.queues.get(queue_key) else { return Ok(()) };
         let what = queue_in(&queue.name, self.vhost_name(queue.vhost));
         let priority = match method.arguments.get("x-priority") {
@@ -442,6 +451,9 @@ impl Core {
         self.note_use(queue_key);
         let Some(queue) = self.queues.get_mut(queue_key) else { return };
         queue.consumers.retain(|other| *other != key);
+        if queue.is_quorum() && consumer.unacked > 0 {
+            queue.leaving.push((key, consumer.unacked));
+        }
         queue.exclusive_consumer = false;
         if queue.active == Some(key) {
             queue.active = queue.consumers.first().copied();

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use amqp091::types::{FieldTable, ShortStr, Value};
 
-use super::arguments::{erlang_term, is_alike};
+use super::arguments::erlang_term;
 use super::memory::{BINDING_COST, Share, WORD_COST, weight};
 use super::message::erlang_type;
 use super::queue::Queue;
@@ -137,7 +137,54 @@ impl Match {
 
 /// Whether a header has the wanted value. A void value wants any.
 fn same(wanted: &Value, found: &Value) -> bool {
-    matches!(wanted, Value::Void) || is_alike(wanted, found)
+    matches!(wanted, Value::Void) || is_equal(wanted, found)
+}
+
+/// Whether two values are equal to Erlang, which doesn't look at the types of what isn't nested.
+fn is_equal(one: &Value, other: &Value) -> bool {
+    let is_same =
+        |one: &Value, other: &Value| erlang_type(one) == erlang_type(other) && is_equal(one, other);
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Value::Table(one), Value::Table(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other.iter())
+                    .all(|((key, one), (other_key, other))| key == other_key && is_same(one, other))
+        }
+        // Both are the empty list.
+        (Value::Array(values), Value::Table(table))
+        | (Value::Table(table), Value::Array(values)) => values.is_empty() && table.is_empty(),
+        (Value::LongStr(_) | Value::Bytes(_), Value::LongStr(_) | Value::Bytes(_)) => {
+            one.as_bytes() == other.as_bytes()
+        }
+        _ => match (whole(one), whole(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => match (number(one), number(other)) {
+                #[expect(
+                    clippy::float_cmp,
+                    reason = "whether they are equal, not whether about so"
+                )]
+                (Some(one), Some(other)) => one == other,
+                _ => one == other,
+            },
+        },
+    }
+}
+
+fn whole(value: &Value) -> Option<i128> {
+    match value {
+        Value::Timestamp(time) => Some(time.0.into()),
+        _ => value.as_i64().map(i128::from),
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| whole(value).map(|whole| whole as f64))
 }
 
 /// In which order a binding's arguments came doesn't matter.

@@ -42,6 +42,8 @@ pub(crate) struct Queue {
     pub(crate) got: usize,
     /// In the order in which they have their turn; those of a higher priority first.
     pub(crate) consumers: Vec<ConsumerKey>,
+    /// Consumers that are gone, but for what they hold, and how much that is; a quorum queue's.
+    pub(crate) leaving: Vec<(ConsumerKey, u32)>,
     /// The one that gets everything, where there is only one at a time.
     pub(crate) active: Option<ConsumerKey>,
     pub(crate) exclusive_consumer: bool,
@@ -91,6 +93,7 @@ impl Queue {
             unacked: 0,
             got: 0,
             consumers: Vec::new(),
+            leaving: Vec::new(),
             active: None,
             exclusive_consumer: false,
             had_consumer: false,
@@ -127,8 +130,18 @@ impl Queue {
             0
         };
         let got = if self.is_quorum() { self.got } else { 0 };
-        let count = self.consumers.len() - waiting + got;
+        let count = self.consumers.len() - waiting + got + self.leaving.len();
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// A consumer that is gone holds one message less.
+    pub(crate) fn left_by(&mut self, key: ConsumerKey) {
+        self.leaving.retain_mut(|(consumer, held)| {
+            if *consumer == key {
+                *held -= 1;
+            }
+            *held > 0
+        });
     }
 
     /// Whether one more message of so many octets has no room.

@@ -66,12 +66,15 @@ impl Core {
             channel.volume = channel.volume.saturating_sub(consumed);
         }
         for (_, Held { queue: key, entry, consumer }) in taken {
-            if let Some(consumer_key) = consumer
-                && let Some(consumer) = self.consumers.get_mut(consumer_key)
-            {
+            let known = consumer.and_then(|key| self.consumers.get_mut(key));
+            let is_gone = known.is_none();
+            if let Some(consumer) = known {
                 consumer.unacked = consumer.unacked.saturating_sub(1);
             }
             let Some(queue) = self.queues.get_mut(key) else { continue };
+            if let Some(consumer) = consumer.filter(|_| is_gone) {
+                queue.left_by(consumer);
+            }
             queue.unacked = queue.unacked.saturating_sub(1);
             if consumer.is_none() {
                 queue.got = queue.got.saturating_sub(1);

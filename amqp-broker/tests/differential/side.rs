@@ -20,11 +20,11 @@ const LOOKING: u16 = 9;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Told {
     pub(crate) replies: Vec<String>,
-    returns: Vec<String>,
-    deliveries: BTreeMap<String, Vec<String>>,
-    cancels: Vec<String>,
-    confirmed: Vec<(u64, bool)>,
-    closes: Vec<String>,
+    pub(crate) returns: Vec<String>,
+    pub(crate) deliveries: BTreeMap<String, Vec<String>>,
+    pub(crate) cancels: Vec<String>,
+    pub(crate) confirmed: Vec<(u64, bool)>,
+    pub(crate) closes: Vec<String>,
 }
 
 /// A client's channel.

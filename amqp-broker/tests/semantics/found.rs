@@ -1,0 +1,565 @@
+//! What random programs found: each is where the embedded broker once differed from RabbitMQ.
+
+use crate::dialogue::dialogue;
+
+#[test]
+fn what_is_missing_is_told_of_the_exchange_first() {
+    dialogue(
+        "
+0 bind missing x0
+  0: 404 NOT_FOUND - no exchange 'x0' in vhost '/'
+0 exchange x0 direct
+0 bind missing x0
+  0: 404 NOT_FOUND - no queue 'missing' in vhost '/'
+0 bind - x0
+  0: 404 NOT_FOUND - no previously declared queue
+",
+    );
+}
+
+#[test]
+fn whose_queue_it_is_comes_before_what_it_is_like() {
+    dialogue(
+        "
+0 declare q0 durable x-max-length=1
+0 declare q0 exclusive
+  0: 405 RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q0' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+0 declare q0 auto-delete x-max-length=2
+  0: 406 PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q0' in vhost '/': received 'false' but current is 'true'
+0 declare q0 durable auto-delete x-max-length=2
+  0: 406 PRECONDITION_FAILED - inequivalent arg 'auto_delete' for queue 'q0' in vhost '/': received 'true' but current is 'false'
+",
+    );
+}
+
+#[test]
+fn an_exclusive_queue_is_not_durable() {
+    dialogue(
+        "
+0 declare q0 exclusive durable
+0 declare q0 exclusive
+0 declare q0 exclusive durable
+0 look
+  q0: 0 for 0
+",
+    );
+}
+
+#[test]
+fn a_queue_is_looked_at_for_messages_before_consumers() {
+    dialogue(
+        "
+0 declare q0
+0 qos 1
+0 consume q0 t0
+0 publish - q0
+  0: t0 m1
+0 publish - q0
+0 delete q0 if-unused if-empty
+  0: 406 PRECONDITION_FAILED - queue 'q0' in vhost '/' not empty
+0 declare q0
+0 consume q0 t0
+  0: t0 m1 again
+  0: t0 m2
+1 delete q0 if-unused if-empty
+  1: 406 PRECONDITION_FAILED - queue 'q0' in vhost '/' in use
+",
+    );
+}
+
+#[test]
+fn all_before_one_that_is_held_itself() {
+    dialogue(
+        "
+0 declare q0
+0 publish - q0
+0 publish - q0
+0 publish - q0
+0 get q0
+  0: got m1, 2 more
+0 get q0
+  0: got m2, 1 more
+0 get q0
+  0: got m3, 0 more
+0 ack 2
+0 ack 2 multiple
+  0: 406 PRECONDITION_FAILED - unknown delivery tag 2
+0 look
+  q0: 2 for 0
+0 get q0
+  0: got m1 again, 1 more
+0 get q0
+  0: got m3 again, 0 more
+0 ack 2 multiple
+0 look
+  q0: 0 for 0
+",
+    );
+}
+
+#[test]
+fn delivery_modes_are_two() {
+    dialogue(
+        "
+0 declare q0
+0 publish - q0 mode=3
+  3: 0: 406 PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,3}
+0 look
+  3: q0: 0 for 0
+  4: q0: 1 for 0
+",
+    );
+}
+
+#[test]
+fn expirations() {
+    dialogue(
+        "
+0 declare q0
+0 publish - q0 expiration=1.5
+  0: 406 PRECONDITION_FAILED - invalid expiration '1.5': {leftover_string,\".5\"}
+0 publish - q0 expiration=10s
+  0: 406 PRECONDITION_FAILED - invalid expiration '10s': {leftover_string,\"s\"}
+0 publish - q0 expiration=soon
+  0: 406 PRECONDITION_FAILED - invalid expiration 'soon': no_integer
+0 publish - q0 expiration=
+  0: 406 PRECONDITION_FAILED - invalid expiration '': no_integer
+0 publish - q0 expiration=-01
+  0: 406 PRECONDITION_FAILED - invalid expiration '-01': {value_negative,-1}
+0 publish - q0 expiration=315360000001
+  0: 406 PRECONDITION_FAILED - invalid expiration '315360000001': {value_too_large,315360000001}
+0 publish - q0 expiration=315360000000
+0 publish - q0 expiration=+600000
+0 publish - q0 expiration=0600000
+0 look
+  q0: 3 for 0
+",
+    );
+}
+
+#[test]
+fn a_tag_is_looked_at_before_its_queue() {
+    dialogue(
+        "
+0 declare q0
+0 consume q0 t0
+0 consume missing t0
+  0: connection closed: 530 NOT_ALLOWED - attempt to reuse consumer tag 't0'
+",
+    );
+}
+
+#[test]
+fn replies_have_a_tag_of_their_own() {
+    dialogue(
+        "
+0 declare q0
+0 consume amq.rabbitmq.reply-to t0 no-ack
+0 consume q0 t0
+0 publish - q0
+  0: t0 m1
+0 consume amq.rabbitmq.reply-to t1 no-ack
+  0: 406 PRECONDITION_FAILED - reply consumer already set
+0 consume amq.rabbitmq.reply-to t1
+  0: 406 PRECONDITION_FAILED - reply consumer cannot acknowledge
+0 publish - q0 reply-to=amq.rabbitmq.reply-to user=other
+  0: 406 PRECONDITION_FAILED - fast reply consumer does not exist
+",
+    );
+}
+
+#[test]
+fn a_transaction_publishes_before_it_settles_and_knows_its_queues_before() {
+    dialogue(
+        "
+0 declare q0 x-max-length=1
+0 exchange x0 fanout
+1 tx
+0 publish - q0
+1 get q0
+  1: got m1, 0 more
+1 nack 1
+1 publish - q0
+1 publish x0 - mandatory
+0 bind q0 x0
+1 commit
+  1: returned m3
+0 get q0 no-ack
+  0: got m2, 0 more
+",
+    );
+}
+
+#[test]
+fn who_had_no_room_goes_to_the_end_of_the_line() {
+    dialogue(
+        "
+0 declare q0
+0 qos 1
+0 consume q0 t0
+0 qos 0
+0 consume q0 t1
+0 publish - q0
+  0: t0 m1
+0 publish - q0
+  0: t1 m2
+0 publish - q0
+  0: t1 m3
+0 consume q0 t2
+0 ack 1
+0 publish - q0
+  0: t1 m4
+0 publish - q0
+  0: t2 m5
+0 publish - q0
+  0: t0 m6
+",
+    );
+}
+
+#[test]
+fn what_counts_against_a_shared_prefetch() {
+    dialogue(
+        "
+0 declare q0
+0 publish - q0
+0 publish - q0
+0 publish - q0
+0 publish - q0
+0 get q0
+  0: got m1, 3 more
+0 qos 2 global
+0 consume q0 t0
+  0: t0 m2
+0 get q0
+  0: got m3, 1 more
+0 ack 3
+0 ack 2
+  0: t0 m4
+0 cancel t0
+0 qos 0 global
+0 qos 1 global
+0 publish - q0
+0 consume q0 t0
+",
+    );
+}
+
+#[test]
+fn what_other_types_of_queues_have_is_not_looked_at() {
+    dialogue(
+        "
+0 declare q0 x-max-length=-1 x-delivery-limit=text
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'q0' in vhost '/': {value_negative,-1}
+0 declare q0 x-max-length=1 x-delivery-limit=text
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-delivery-limit' for queue 'q0' in vhost '/' of queue type rabbit_classic_queue
+0 declare q0 x-max-age=1
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-max-age' for queue 'q0' in vhost '/' of queue type rabbit_classic_queue
+0 declare q0 durable x-queue-type=quorum x-queue-mode=nope
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'q0' in vhost '/' of queue type rabbit_quorum_queue
+0 declare q0 x-message-ttl=long:315360000001
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'q0' in vhost '/': {value_too_large,315360000001}
+0 declare q0 x-queue-version=3
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-queue-version' for queue 'q0' in vhost '/': \"unsupported queue version '3'\"
+0 declare q0 x-dead-letter-exchange=x0 x-dead-letter-routing-key=1
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-dead-letter-routing-key' for queue 'q0' in vhost '/': {unacceptable_type,signedint}
+",
+    );
+}
+
+#[test]
+fn values_are_shown_as_erlang_shows_them() {
+    dialogue(
+        "
+0 declare q0
+0 declare q0 x-max-length=array
+  0: 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q0' in vhost '/': received the value '[{signedint,1}]' of type 'array' but current is none
+0 declare q0 x-max-length=table
+  0: 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q0' in vhost '/': received the value '[{<<\"k\">>,signedint,1}]' of type 'table' but current is none
+0 declare q0 x-max-length=float:2
+  0: 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q0' in vhost '/': received the value '2.0' of type 'double' but current is none
+0 declare q0 x-max-length=void
+  0: 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q0' in vhost '/': received the value 'undefined' of type 'void' but current is none
+",
+    );
+}
+
+#[test]
+fn a_bindings_arguments_have_no_order() {
+    dialogue(
+        "
+0 declare q0
+0 exchange x0 headers
+0 bind q0 x0 k a=1 b=2
+0 bind q0 x0 k b=2 a=1
+0 unbind q0 x0 k b=2 a=1
+0 publish x0 - mandatory a=1 b=2
+  0: returned m1
+0 look
+  q0: 0 for 0
+",
+    );
+}
+
+#[test]
+fn what_expires_behind_the_first_goes_with_it() {
+    dialogue(
+        "
+0 declare q0
+0 publish - q0
+0 publish - q0 expiration=0
+0 look
+  q0: 2 for 0
+0 get q0
+  0: got m1, 0 more
+0 ack 1
+0 declare q1 x-max-length=2
+0 publish - q1
+0 publish - q1 expiration=0
+0 publish - q1
+0 look
+  q0: 0 for 0
+  q1: 1 for 0
+",
+    );
+}
+
+#[test]
+fn what_overtakes_by_priority_is_not_looked_at() {
+    dialogue(
+        "
+0 declare q0 x-max-priority=3
+0 publish - q0 priority=2
+0 publish - q0 expiration=0
+0 look
+  q0: 2 for 0
+0 get q0 no-ack
+  0: got m1, 0 more
+0 publish - q0
+0 publish - q0 expiration=0 priority=2
+0 look
+  q0: 2 for 0
+0 get q0 no-ack
+  0: got m4, 1 more
+",
+    );
+}
+
+#[test]
+fn an_empty_name_is_no_queue_to_look_for() {
+    dialogue(
+        "
+0 declare q0
+0 declare - passive
+  0: 404 NOT_FOUND - no queue '' in vhost '/'
+0 exchange x0 -
+  3: 0: connection closed: 503 COMMAND_INVALID - invalid exchange type ''
+  4: 0: 406 PRECONDITION_FAILED - invalid exchange type ''
+",
+    );
+}
+
+#[test]
+fn one_at_a_time_cannot_be_exclusive() {
+    dialogue(
+        "
+0 declare q0 x-single-active-consumer=true
+0 consume q0 t0 exclusive
+  0: 403 ACCESS_REFUSED - queue 'q0' in vhost '/' in exclusive use
+0 declare q1 durable x-queue-type=quorum
+0 consume q1 t0 exclusive
+0 consume q1 t1
+0 look
+  q0: 0 for 0
+  q1: 0 for 2
+",
+    );
+}
+
+#[test]
+fn quorum_queues_are_not_deleted_on_condition() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum
+0 delete q0 if-empty
+  0: connection closed: 540 NOT_IMPLEMENTED - cannot delete queue 'q0' in vhost '/'. queue.delete operations with if-empty flag set are not supported by quorum queues
+0 delete q0 if-unused if-empty
+  0: connection closed: 540 NOT_IMPLEMENTED - cannot delete queue 'q0' in vhost '/'. queue.delete operations with if-unused flag set are not supported by quorum queues
+0 delete q0
+  0: deleted 0
+",
+    );
+}
+
+#[test]
+fn whom_quorum_queues_count() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum x-single-active-consumer=true
+0 consume q0 t0
+0 consume q0 t1
+0 declare q1 durable x-queue-type=quorum
+0 publish - q1
+0 publish - q1
+0 get q1
+  0: got m1, 1 more
+1 get q1
+  1: got m2, 0 more
+0 look
+  q0: 0 for 1
+  q1: 0 for 2
+",
+    );
+}
+
+#[test]
+fn what_a_quorum_queue_gets_back_comes_first_in_the_order_of_its_return() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum x-delivery-limit=5
+0 publish - q0
+0 publish - q0
+0 publish - q0
+0 get q0
+  0: got m1, 2 more
+0 get q0
+  0: got m2, 1 more
+0 nack 2
+0 nack 1
+0 get q0 no-ack
+  0: got m2 again, 2 more
+0 get q0 no-ack
+  0: got m1 again, 1 more
+0 get q0 no-ack
+  0: got m3, 0 more
+0 declare q1 durable x-queue-type=quorum
+0 publish - q1
+0 publish - q1
+1 get q1
+  1: got m4, 1 more
+1 close
+0 get q1 no-ack
+  0: got m4 again, 1 more
+",
+    );
+}
+
+#[test]
+fn a_quorum_queue_has_room_for_what_goes_on_at_once() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum x-single-active-consumer=true x-max-length=1
+0 consume q0 t0
+0 publish - q0
+  0: t0 m1
+0 publish - q0
+  0: t0 m2
+1 consume q0 t1
+0 close
+  1: t1 m1 again
+  1: t1 m2 again
+",
+    );
+}
+
+#[test]
+fn the_last_queue_may_be_that_for_replies() {
+    dialogue(
+        "
+0 declare amq.rabbitmq.reply-to
+0 consume - t0 no-ack
+0 consume - t1 no-ack
+  0: 406 PRECONDITION_FAILED - reply consumer already set
+0 declare q0
+0 consume q0 t0
+1 consume - t0
+  1: 404 NOT_FOUND - no previously declared queue
+",
+    );
+}
+
+#[test]
+fn one_prefetch_lifts_the_other() {
+    dialogue(
+        "
+0 declare q0
+0 qos 1 global
+0 consume q0 t0
+0 publish - q0
+  0: t0 m1
+0 publish - q0
+0 qos 5
+  0: t0 m2
+",
+    );
+}
+
+#[test]
+fn whoever_left_and_holds_something_is_counted_by_a_quorum_queue() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum
+0 consume q0 t0
+0 publish - q0
+  0: t0 m1
+0 cancel t0
+0 look
+  q0: 0 for 1
+0 ack 1
+0 look
+  q0: 0 for 0
+",
+    );
+}
+
+#[test]
+fn what_a_channels_consumer_leaves_is_not_for_the_channels_others() {
+    dialogue(
+        "
+0 declare q0 x-single-active-consumer=true
+0 qos 1
+0 consume q0 t0
+0 consume q0 t1
+0 publish - q0
+  0: t0 m1
+0 publish - q0
+0 close
+0 look
+  q0: 2 for 0
+",
+    );
+}
+
+#[test]
+fn headers_are_compared_by_value_whatever_their_types() {
+    dialogue(
+        "
+0 declare q0
+0 exchange x0 headers
+0 bind q0 x0 k a=time:1
+0 publish x0 - mandatory a=1
+0 publish x0 - mandatory a=float:1
+0 publish x0 - mandatory a=2
+  0: returned m3
+0 publish x0 - mandatory a=bytes:1
+  0: returned m4
+0 unbind q0 x0 k a=time:1
+0 bind q0 x0 k a=bytes:text
+0 publish x0 - mandatory a=text
+0 publish x0 - mandatory a=true
+  0: returned m6
+0 unbind q0 x0 k a=bytes:text
+0 bind q0 x0 k a=true
+0 publish x0 - mandatory a=true
+0 publish x0 - mandatory a=1
+  0: returned m8
+0 unbind q0 x0 k a=true
+0 bind q0 x0 k a=array
+0 publish x0 - mandatory a=array
+0 publish x0 - mandatory a=table
+  0: returned m10
+0 look
+  q0: 5 for 0
+",
+    );
+}
