@@ -84,9 +84,9 @@ impl Tls {
         }
     }
 
-    /// Asks clients for a certificate of one of these CAs (PEM), and offers those who have one to log in by
-    /// it (EXTERNAL): as the user whose name it has. One without is let in all the same, and one whose
-    /// certificate is of another CA isn't.
+    /// Asks clients for a certificate of one of these CAs (PEM), and offers to log in by it (EXTERNAL): as
+    /// the user whose name it has. One without is let in all the same, if by another mechanism, and one
+    /// whose certificate is of another CA isn't.
     pub fn client_ca_pem(mut self, certificates: impl Into<Vec<u8>>) -> Self {
         self.authorities.push(certificates.into());
         self
@@ -105,6 +105,7 @@ impl Tls {
     }
 
     pub(crate) fn acceptor(self) -> io::Result<Acceptor> {
+        let asks = !self.authorities.is_empty();
         let config = match self.source {
             Source::Config(config) => config,
             Source::Pem { certificate, key } => {
@@ -140,7 +141,7 @@ impl Tls {
                 Arc::new(config)
             }
         };
-        Ok(Acceptor::new(config, self.login))
+        Ok(Acceptor::new(config, self.login, asks))
     }
 }
 

@@ -24,8 +24,9 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
     /// when it has.
     fn poll_taken(&self, cx: &Context<'_>) -> Poll<()>;
 
-    /// The name in the client's certificate, told once, when it is known.
-    fn take_certificate_name(&mut self) -> Option<String> {
+    /// The name in the client's certificate, told once, when it is known; no name where the client was asked for
+    /// a certificate and has none.
+    fn take_certificate_name(&mut self) -> Option<Option<String>> {
         None
     }
 }

@@ -1,23 +1,23 @@
 //! A connection by TLS, to a server whose certificate a CA of one's own has signed.
 //!
 //! ```text
+//! cargo run -p amqp091-client --example tls
 //! AMQPS_URL=amqps://localhost AMQPS_CA_FILE=ca.pem cargo run -p amqp091-client --example tls
 //! ```
 //!
-//! Without AMQPS_CA_FILE the system's CAs are trusted.
+//! With a URL and no AMQPS_CA_FILE the system's CAs are trusted.
+
+#[path = "server/tls.rs"]
+mod server;
 
 use std::error::Error;
 
-use amqp091_client::{ConnectError, ConnectOptions, Connection, TlsError, TlsOptions};
+use amqp091_client::{ConnectError, ConnectOptions, Connection, TlsError};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("AMQPS_URL").unwrap_or_else(|_| "amqps://localhost".to_owned());
-    let mut tls = TlsOptions::new();
-    if let Some(file) = std::env::var_os("AMQPS_CA_FILE") {
-        tls = tls.ca_file(file);
-    }
-    let options = ConnectOptions::from_uri(&url)?.tls(tls.clone());
+    let server = server::start().await?;
+    let options = ConnectOptions::from_uri(&server.url)?.tls(server.tls.clone());
     let connection = Connection::connect(&options).await?;
     let channel = connection.channel().await?;
     let queue = channel.queue_declare("").exclusive(true).await?.queue;
@@ -31,7 +31,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // The certificate is checked: for another name, there is no connection.
-    let refusal = Connection::connect(&options.tls(tls.server_name("another.example"))).await.err();
+    let refusal =
+        Connection::connect(&options.tls(server.tls.clone().server_name("another.example")))
+            .await
+            .err();
     let Some(amqp091_client::Error::Connect(ConnectError::Tls {
         source: TlsError::WrongName { presented, .. },
         ..

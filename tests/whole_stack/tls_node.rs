@@ -1,16 +1,18 @@
-//! A RabbitMQ of these tests' own that speaks TLS, with a CA made for it: started by the first test that
-//! asks for it, and gone with this process.
+//! A broker that speaks TLS, with a CA made for it: in this process one of the test's own; otherwise a RabbitMQ
+//! that is started by the first test that asks for it, and gone with this process.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use amqp091_broker::{Broker, CertificateLogin, Tls};
 use amqp091_client::{ConnectOptions, TlsOptions};
 
 use crate::certificates::{Authority, Issued};
 use crate::operator::{ctl_in, script};
+use crate::place::{Place, unique};
 
 /// The user that the client certificate of [`Node::client`] logs in.
 pub(crate) const USER: &str = "amqp091-certificate";
@@ -27,16 +29,31 @@ pub(crate) struct Node {
     pub(crate) strict_port: u16,
     /// Of one whose certificate has expired.
     pub(crate) expired_port: u16,
-    /// Holds a pipe open: when this process ends, in whatever way, it stops the broker.
-    _watch: Child,
+    server: Server,
 }
 
-pub(crate) async fn node() -> &'static Node {
-    static NODE: OnceLock<Node> = OnceLock::new();
-    static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    let node = tokio::task::spawn_blocking(|| NODE.get_or_init(start)).await.unwrap();
-    READY.get_or_init(|| node.set_up()).await;
-    node
+enum Server {
+    Embedded {
+        _broker: Broker,
+    },
+    /// Holds a pipe open: when this process ends, in whatever way, it stops the broker.
+    RabbitMq {
+        _watch: Child,
+    },
+}
+
+impl Place {
+    pub(crate) async fn tls_node(&self) -> Arc<Node> {
+        static NODE: OnceLock<Arc<Node>> = OnceLock::new();
+        static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+        if self.broker.is_some() {
+            return Arc::new(embedded(self).await);
+        }
+        let node = tokio::task::spawn_blocking(|| NODE.get_or_init(|| Arc::new(rabbitmq())));
+        let node = Arc::clone(node.await.unwrap());
+        READY.get_or_init(|| node.set_up()).await;
+        node
+    }
 }
 
 fn free_port() -> u16 {
@@ -50,7 +67,45 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
     path.to_str().expect("a temporary folder with a plain name").to_owned()
 }
 
-fn start() -> Node {
+async fn embedded(place: &Place) -> Node {
+    let folder = std::env::temp_dir().join(unique("tls"));
+    fs::create_dir_all(&folder).unwrap();
+    let authority = Authority::new("amqp091 test CA");
+    let server = authority.server(&["localhost"]);
+    let expired = authority.server_valid(&["localhost"], (2001, 2002));
+    let client = authority.client(USER);
+    write(&folder, "ca.pem", &authority.certificate);
+    write(&folder, "client.pem", &client.certificate);
+    write(&folder, "client.key", &client.key);
+    let tls = |issued: &Issued| {
+        let tls = Tls::pem(&*issued.certificate, &*issued.key);
+        tls.client_ca_pem(&*authority.certificate).login(CertificateLogin::CommonName)
+    };
+    let builder = Broker::builder().profile(place.profile).user(USER, "unused").tls(tls(&server));
+    let builder = builder.tls(tls(&server).require_client_certificate()).tls(tls(&expired));
+    let broker = builder.start().await.unwrap();
+    let ports: Vec<u16> = broker.tls_addresses().iter().map(|address| address.port()).collect();
+    Node {
+        authority,
+        client,
+        folder,
+        plain_port: broker.addresses()[0].port(),
+        port: ports[0],
+        strict_port: ports[1],
+        expired_port: ports[2],
+        server: Server::Embedded { _broker: broker },
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if matches!(self.server, Server::Embedded { .. }) {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn rabbitmq() -> Node {
     let folder = std::env::temp_dir().join(format!("amqp091-tls-node-{}", process::id()));
     fs::create_dir_all(&folder).unwrap();
     let authority = Authority::new("amqp091 test CA");
@@ -108,7 +163,7 @@ fn start() -> Node {
         port,
         strict_port: free_port(),
         expired_port: free_port(),
-        _watch: watch,
+        server: Server::RabbitMq { _watch: watch },
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) name: String,
     /// The name in its certificate.
     pub(crate) certificate: Option<String>,
+    /// Whether it was asked for one.
+    pub(crate) was_asked_for_certificate: bool,
     /// What the client has told of itself.
     pub(crate) client_properties: FieldTable,
     pub(crate) vhost: Option<VhostKey>,
@@ -111,6 +113,7 @@ impl Connection {
             user: String::new(),
             name: String::new(),
             certificate: None,
+            was_asked_for_certificate: false,
             client_properties: FieldTable::new(),
             vhost: None,
             permissions: None,

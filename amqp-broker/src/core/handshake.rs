@@ -39,12 +39,13 @@ impl Core {
             return false;
         }
         input.advance(wanted.len());
-        let certificate =
-            self.connections.get(key).and_then(|connection| connection.certificate.as_ref());
         let mechanisms = self.settings.profile.mechanisms();
-        let mechanisms = match certificate {
-            Some(_) => format!("{mechanisms} EXTERNAL"),
-            None => mechanisms.to_owned(),
+        // As RabbitMQ does, also to who has shown no certificate: to be refused tells more than to find no
+        // mechanism.
+        let mechanisms = if self.may_be_external(key) {
+            format!("{mechanisms} EXTERNAL")
+        } else {
+            mechanisms.to_owned()
         };
         let start = connection::Start {
             version_major: 0,
@@ -64,12 +65,16 @@ impl Core {
         }
     }
 
-    /// The client has shown a certificate of this name.
-    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "nobody has a certificate"))]
-    pub(crate) fn set_certificate_name(&mut self, key: ConnectionKey, name: String) {
+    /// The client was asked for a certificate, and has shown one of this name.
+    pub(crate) fn set_certificate_name(&mut self, key: ConnectionKey, name: Option<String>) {
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.certificate = Some(name);
+            connection.certificate = name;
+            connection.was_asked_for_certificate = true;
         }
+    }
+
+    fn may_be_external(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key).is_some_and(|connection| connection.was_asked_for_certificate)
     }
 
     fn server_properties(&self) -> FieldTable {
@@ -139,22 +144,26 @@ impl Core {
         let login = match (mechanism, certificate) {
             ("EXTERNAL", Some(name)) => {
                 let password = self.settings.users.get(&name).cloned().unwrap_or_default();
-                (name, password)
+                Some((name, password))
             }
+            ("EXTERNAL", None) if self.may_be_external(key) => None,
             _ if !offered => return Err(Refusal::Silent),
-            ("PLAIN", _) => plain(response).ok_or(Refusal::Silent)?,
-            ("AMQPLAIN", _) => amqplain(response).ok_or(Refusal::Silent)?,
+            ("PLAIN", _) => Some(plain(response).ok_or(Refusal::Silent)?),
+            ("AMQPLAIN", _) => Some(amqplain(response).ok_or(Refusal::Silent)?),
             _ => {
-                ("guest".to_owned(), self.settings.users.get("guest").cloned().unwrap_or_default())
+                let password = self.settings.users.get("guest").cloned().unwrap_or_default();
+                Some(("guest".to_owned(), password))
             }
         };
-        let (user, password) = login;
-        let is_known = self.settings.users.get(&user).is_some_and(|known| *known == password);
+        let user = login.and_then(|(user, password)| {
+            let known = self.settings.users.get(&user)?;
+            (*known == password).then_some(user)
+        });
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         connection.capabilities = capabilities;
         connection.name = name.to_owned();
         connection.client_properties = properties.clone();
-        if !is_known {
+        let Some(user) = user else {
             // Clients of old take a closed socket for the answer, which RabbitMQ gives after a delay.
             return Err(if capabilities.authentication_failure_close {
                 Refusal::Connection(
@@ -166,7 +175,7 @@ impl Core {
             } else {
                 Refusal::Silent
             });
-        }
+        };
         connection.user = user;
         let tune = connection::Tune {
             channel_max: self.settings.channel_max,

@@ -19,17 +19,19 @@ use crate::transport::Transport;
 pub(crate) struct Acceptor {
     acceptor: TlsAcceptor,
     login: CertificateLogin,
+    /// Whether clients are known to be asked for certificates.
+    asks: bool,
 }
 
 impl Acceptor {
-    pub(super) fn new(config: Arc<ServerConfig>, login: CertificateLogin) -> Self {
-        Self { acceptor: TlsAcceptor::from(config), login }
+    pub(super) fn new(config: Arc<ServerConfig>, login: CertificateLogin, asks: bool) -> Self {
+        Self { acceptor: TlsAcceptor::from(config), login, asks }
     }
 
     /// Begins a session over a socket.
     pub(crate) fn accept(&self, socket: TcpStream) -> TlsTransport {
         let stage = Stage::Handshake(Box::new(self.acceptor.accept(socket)));
-        TlsTransport { stage, login: self.login, user: None }
+        TlsTransport { stage, login: self.login, asks: self.asks, user: None }
     }
 }
 
@@ -43,8 +45,9 @@ impl std::fmt::Debug for Acceptor {
 pub(crate) struct TlsTransport {
     stage: Stage,
     login: CertificateLogin,
+    asks: bool,
     /// The name in the client's certificate, until it is asked for.
-    user: Option<String>,
+    user: Option<Option<String>>,
 }
 
 enum Stage {
@@ -63,7 +66,8 @@ impl TlsTransport {
                 Ok(session) => {
                     let chain = session.get_ref().1.peer_certificates();
                     let own = chain.and_then(|chain| chain.first());
-                    self.user = own.and_then(|own| subject::name(own, self.login));
+                    let name = own.and_then(|own| subject::name(own, self.login));
+                    self.user = (self.asks || name.is_some()).then_some(name);
                     self.stage = Stage::Session(Box::new(session));
                 }
                 Err(error) => {
@@ -150,7 +154,7 @@ impl Transport for TlsTransport {
         Poll::Ready(())
     }
 
-    fn take_certificate_name(&mut self) -> Option<String> {
+    fn take_certificate_name(&mut self) -> Option<Option<String>> {
         self.user.take()
     }
 }
