@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use amqp091_broker::Broker;
+use amqp091_broker::{Broker, Fault};
 use amqp091_client::{Channel, ConnectOptions, Connection, Error, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -379,6 +379,50 @@ async fn rules_are_for_what_they_say() {
         let channels = [connection.channel().await.unwrap(), connection.channel().await.unwrap()];
         channels[0].qos(1).await.unwrap();
         assert_eq!(channels[1].qos(1).await.is_ok(), std::ptr::eq(connection, &one));
+    }
+}
+
+#[tokio::test]
+async fn each_matcher_lets_pass_what_it_is_not_for() {
+    let (broker, first, channel) = opened().await;
+    let second = Connection::open(&broker.url()).await.unwrap();
+    let other = second.channel().await.unwrap();
+    channel.queue_declare("other").await.unwrap();
+    for exchange in ["e", "f"] {
+        channel.exchange_declare(exchange, "fanout").await.unwrap();
+    }
+    let cases: [(fn(&Broker) -> Fault<'_>, u64); 12] = [
+        (|b| b.on("basic.publish").exchange("e"), 1),
+        (|b| b.on("basic.publish").routing_key("k"), 2),
+        (|b| b.on("basic.publish").queue("q"), 1),
+        (|b| b.on("basic.consume").queue("q"), 1),
+        (|b| b.on("basic.consume").consumer_tag("one"), 1),
+        (|b| b.on("basic.deliver").queue("q"), 1),
+        (|b| b.on("basic.deliver").consumer_tag("two"), 1),
+        (|b| b.on("basic.qos").connection(2), 1),
+        (|b| b.on("basic.qos").connection(1).channel(1), 1),
+        (|b| b.on("basic.qos").channel(2), 1),
+        (|b| b.on("basic.ack").from_client(), 2),
+        (|b| b.on("basic.ack").to_client(), 4),
+    ];
+    let beside = first.channel().await.unwrap();
+    for (number, (make, expected)) in cases.into_iter().enumerate() {
+        let rule = make(&broker).delay(Duration::ZERO);
+        for (exchange, key) in [("e", "k"), ("f", "k"), ("", "q"), ("", "other")] {
+            channel.publish(exchange, key, "m").await.unwrap().confirmed().await.unwrap();
+        }
+        let mut one = channel.consume("q").consumer_tag("one").await.unwrap();
+        let mut two = channel.consume("other").consumer_tag("two").await.unwrap();
+        for consumer in [&mut one, &mut two] {
+            consumer.next().await.unwrap().unwrap().ack().unwrap();
+        }
+        one.cancel().await.unwrap();
+        two.cancel().await.unwrap();
+        for channel in [&channel, &beside, &other] {
+            channel.qos(1).await.unwrap();
+        }
+        broker.settled().await;
+        assert_eq!(rule.hits(), expected, "case {number}: {rule}");
     }
 }
 
