@@ -303,7 +303,7 @@ impl Broker {
     /// # Ok(()) }
     /// ```
     pub fn refuse_connections(&self) {
-        self.doors.iter().for_each(|door| door.close());
+        self.all_doors().for_each(|door| door.close());
     }
 
     /// Opens the same ports again; nothing where they are open.
@@ -312,7 +312,11 @@ impl Broker {
     ///
     /// When the operating system doesn't let it listen any more.
     pub fn accept_connections(&self) -> io::Result<()> {
-        self.doors.iter().try_for_each(|door| door.reopen())
+        self.all_doors().try_for_each(|door| door.reopen())
+    }
+
+    fn all_doors(&self) -> impl Iterator<Item = &Arc<Door>> {
+        self.doors.iter().chain(&self.tls_doors)
     }
 
     /// A fault that comes at once, on each connection that is there.
@@ -462,7 +466,7 @@ impl Broker {
     /// clients' sockets are closed as soon as the runtime has a turn. So does one whose shutdown is
     /// cancelled.
     pub async fn shutdown(mut self) {
-        self.doors.iter().chain(&self.tls_doors).for_each(|door| door.release());
+        self.all_doors().for_each(|door| door.release());
         self.shared.with(|core, now| core.shut_down(now));
         // Who doesn't answer doesn't hold it up.
         let _ = tokio::time::timeout(FAREWELL, self.shared.deserted()).await;
@@ -473,7 +477,7 @@ impl Broker {
 impl Drop for Broker {
     /// The tasks end with their set.
     fn drop(&mut self) {
-        self.doors.iter().chain(&self.tls_doors).for_each(|door| door.release());
+        self.all_doors().for_each(|door| door.release());
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use amqp091_broker::Tls;
 use amqp091_broker::{Broker, BrokerBuilder, Profile};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -25,7 +29,7 @@ fn option(long: &'static str, value: &'static str, help: &'static str) -> Arg {
 }
 
 fn command() -> Command {
-    Command::new("amqp091-broker")
+    let command = Command::new("amqp091-broker")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(MORE)
@@ -111,7 +115,62 @@ fn command() -> Command {
                 .short('q')
                 .action(ArgAction::SetTrue)
                 .help("don't log connections"),
+        );
+    #[cfg(feature = "tls")]
+    let command = command
+        .arg(
+            option(
+                "tls-certificate",
+                "FILE",
+                "listen for TLS as well, with this certificate (PEM)",
+            )
+            .value_parser(value_parser!(PathBuf))
+            .requires("tls-key"),
         )
+        .arg(
+            option("tls-key", "FILE", "its key (PEM)")
+                .value_parser(value_parser!(PathBuf))
+                .requires("tls-certificate"),
+        )
+        .arg(
+            option("tls-port", "PORT", "TCP port for TLS [default: 5671]")
+                .value_parser(value_parser!(u16))
+                .requires("tls-certificate"),
+        )
+        .arg(
+            option("tls-client-ca", "FILE", "let clients log in by certificates of this CA (PEM)")
+                .value_parser(value_parser!(PathBuf))
+                .requires("tls-certificate"),
+        );
+    command
+}
+
+/// TLS, if it was asked for.
+#[cfg(feature = "tls")]
+fn with_tls(mut builder: BrokerBuilder, arguments: &ArgMatches) -> io::Result<BrokerBuilder> {
+    let file = |name: &str| arguments.get_one::<PathBuf>(name);
+    let (Some(certificate), Some(key)) = (file("tls-certificate"), file("tls-key")) else {
+        return Ok(builder);
+    };
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("can't read {}: {error}", path.display()))
+        })
+    };
+    let mut tls = Tls::pem(read(certificate)?, read(key)?);
+    if let Some(authority) = file("tls-client-ca") {
+        tls = tls.client_ca_pem(read(authority)?);
+    }
+    let port = arguments.get_one("tls-port").copied().unwrap_or(5671);
+    for address in arguments.get_many::<IpAddr>("bind").unwrap_or_default() {
+        builder = builder.listen_tls(SocketAddr::new(*address, port), tls.clone());
+    }
+    Ok(builder)
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(builder: BrokerBuilder, _: &ArgMatches) -> io::Result<BrokerBuilder> {
+    Ok(builder)
 }
 
 fn user(text: &str) -> Result<(String, String), &'static str> {
@@ -187,7 +246,8 @@ fn main() -> ExitCode {
     let login = if users.any(|(name, _)| name == "guest") { "" } else { "guest:guest@" };
     let builder = builder(&arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = runtime.and_then(|runtime| runtime.block_on(serve(builder, login)));
+    let served =
+        with_tls(builder, &arguments).and_then(|builder| runtime?.block_on(serve(builder, login)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -205,6 +265,11 @@ async fn serve(builder: BrokerBuilder, login: &str) -> io::Result<()> {
     let mut out = io::stdout();
     for address in broker.addresses() {
         writeln!(out, "amqp://{login}{}/%2f", reachable(*address))?;
+    }
+    // By the name that its certificate should have.
+    #[cfg(feature = "tls")]
+    for address in broker.tls_addresses() {
+        writeln!(out, "amqps://{login}localhost:{}/%2f", address.port())?;
     }
     out.flush()?;
     stop.told().await?;

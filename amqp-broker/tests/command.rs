@@ -157,6 +157,45 @@ async fn users_virtual_hosts_product_and_limits_are_as_asked_for() {
     assert!(out.starts_with("amqp://[::1]:") && out.lines().count() == 1, "{out}");
 }
 
+#[cfg(feature = "tls-ring")]
+#[path = "../../amqp-client/tests/tls/certificates.rs"]
+#[allow(dead_code, reason = "the client's tests need more of it")]
+mod certificates;
+
+#[cfg(feature = "tls-ring")]
+#[tokio::test]
+async fn it_listens_for_tls_with_a_certificate() {
+    use amqp091_client::TlsOptions;
+    use certificates::{Authority, Issued};
+
+    let authority = Authority::new("CA");
+    let Issued { certificate, key } = authority.server(&["localhost"]);
+    let folder = std::env::temp_dir().join(format!("amqp091-broker-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let [certificate, key] = [("certificate", certificate), ("key", key)].map(|(name, text)| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("--tls-{name}={}", path.display())
+    });
+    let (mut broker, _) = Running::new(&["--port=0", "--tls-port=0", &certificate, &key]);
+    std::fs::remove_dir_all(folder).unwrap();
+    let mut url = String::new();
+    let mut out = BufReader::with_capacity(1, broker.0.stdout.take().unwrap());
+    out.read_line(&mut url).unwrap();
+    broker.0.stdout = Some(out.into_inner());
+    assert!(url.starts_with("amqps://guest:guest@localhost:"), "{url}");
+    let tls = TlsOptions::new().ca_pem(authority.certificate.clone());
+    let options = ConnectOptions::from_uri(url.trim_end()).unwrap().tls(tls);
+    let connection = Connection::connect(&options).await.unwrap();
+    broker.signal("TERM");
+    connection.closed().await.unwrap_err();
+    assert_eq!(broker.end().0.code(), Some(0));
+    let ended = run(&["--port=0", "--tls-certificate=/nowhere", "--tls-key=/nowhere"]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text(&ended.stderr).contains("can't read /nowhere"));
+    assert_eq!(run(&["--tls-key=/nowhere"]).status.code(), Some(2));
+}
+
 #[test]
 fn help_says_what_it_is_not_for_and_nonsense_is_refused() {
     let help = run(&["--help"]);

@@ -382,6 +382,9 @@ async fn rules_are_for_what_they_say() {
     }
 }
 
+/// What a rule is for, and how often that comes.
+type Case = (fn(&Broker) -> Fault<'_>, u64);
+
 #[tokio::test]
 async fn each_matcher_lets_pass_what_it_is_not_for() {
     let (broker, first, channel) = opened().await;
@@ -391,7 +394,7 @@ async fn each_matcher_lets_pass_what_it_is_not_for() {
     for exchange in ["e", "f"] {
         channel.exchange_declare(exchange, "fanout").await.unwrap();
     }
-    let cases: [(fn(&Broker) -> Fault<'_>, u64); 12] = [
+    let cases: [Case; 12] = [
         (|b| b.on("basic.publish").exchange("e"), 1),
         (|b| b.on("basic.publish").routing_key("k"), 2),
         (|b| b.on("basic.publish").queue("q"), 1),
