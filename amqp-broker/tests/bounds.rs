@@ -6,37 +6,25 @@
     reason = "tests fail by panicking"
 )]
 
+#[allow(dead_code, reason = "others use the rest")]
+mod raw;
+
 use std::io::Write;
 use std::net::TcpStream;
 
 use amqp091::bytes::BytesMut;
 use amqp091::encode;
-use amqp091::protocol::{basic, channel, connection};
-use amqp091::types::{LongStr, ShortStr};
+use amqp091::protocol::basic;
+use amqp091::types::ShortStr;
 use amqp091_broker::Broker;
 use amqp091_client::{Channel, Connection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::raw::greeting;
+
 /// Octets that may wait for a client before its consumers get no more: in the broker, and once more on
 /// their way to the socket.
 const WAITING: usize = 2 * 512 * 1024;
-
-/// What a client says from the protocol header to the open channel.
-fn greeting() -> BytesMut {
-    let mut out = BytesMut::from(&b"AMQP\0\0\x09\x01"[..]);
-    let start = connection::StartOk {
-        mechanism: ShortStr::from_static("PLAIN"),
-        response: LongStr::from("\0guest\0guest"),
-        ..connection::StartOk::default()
-    };
-    encode::method(&mut out, 0, &start).unwrap();
-    let tune = connection::TuneOk { channel_max: 10, frame_max: 131_072, heartbeat: 0 };
-    encode::method(&mut out, 0, &tune).unwrap();
-    let open = connection::Open { virtual_host: ShortStr::from_static("/") };
-    encode::method(&mut out, 0, &open).unwrap();
-    encode::method(&mut out, 1, &channel::Open {}).unwrap();
-    out
-}
 
 /// A message for the queue or, if there is an exchange, through that.
 fn publish(exchange: &str, body: &[u8]) -> BytesMut {
@@ -88,7 +76,7 @@ fn flood(broker: &Broker, message: &[u8]) -> std::thread::JoinHandle<()> {
     let mut socket = TcpStream::connect(broker.addresses()[0]).unwrap();
     let batch = message.repeat(1 + 256 * 1024 / message.len());
     std::thread::spawn(move || {
-        socket.write_all(&greeting()).unwrap();
+        socket.write_all(&greeting(0)).unwrap();
         while socket.write_all(&batch).is_ok() {}
     })
 }
@@ -159,7 +147,7 @@ async fn for_a_consumer_that_does_not_read_little_is_taken_from_the_queue() {
     fill(&channel, COUNT, &body).await;
     // In memory it is known exactly how much is on its way: 64 KiB.
     let mut slow = broker.connect();
-    slow.write_all(&greeting()).await.unwrap();
+    slow.write_all(&greeting(0)).await.unwrap();
     slow.write_all(&consume()).await.unwrap();
     quiet(&broker, &channel).await;
     let taken = COUNT - broker.queue("q").unwrap().ready;
@@ -185,7 +173,7 @@ async fn a_consumer_that_does_not_read_meets_the_socket_s_backpressure() {
     let body = vec![b'x'; 1024 * 1024];
     fill(&channel, COUNT, &body).await;
     let mut slow = tokio::net::TcpStream::connect(broker.addresses()[0]).await.unwrap();
-    slow.write_all(&greeting()).await.unwrap();
+    slow.write_all(&greeting(0)).await.unwrap();
     slow.write_all(&consume()).await.unwrap();
     while broker.queue("q").unwrap().ready == COUNT {
         channel.qos(0).await.unwrap();
@@ -237,7 +225,7 @@ async fn who_asks_for_much_and_does_not_read_it_is_not_served_on() {
     let (connection, channel) = client_of(&broker).await;
     fill(&channel, COUNT, &[b'x'; SIZE]).await;
     let get = basic::Get { queue: ShortStr::from_static("q"), no_ack: true };
-    let mut out = greeting();
+    let mut out = greeting(0);
     for _ in 0..COUNT {
         encode::method(&mut out, 1, &get).unwrap();
     }

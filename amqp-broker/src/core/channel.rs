@@ -8,7 +8,7 @@ use amqp091::types::ShortStr;
 
 use super::connection::ConnectionKey;
 use super::consumer::ConsumerKey;
-use super::exchange::QueueKey;
+use super::exchange::{ExchangeKey, QueueKey};
 use super::memory::Share;
 use super::message::{Entry, Message};
 use super::slab::Key;
@@ -38,6 +38,8 @@ pub(crate) struct Channel {
     /// What an empty queue name stands for.
     pub(crate) last_queue: Option<ShortStr>,
     pub(crate) replies: Option<Replies>,
+    /// The exchange that was last published to, by its name: most often the next one too.
+    pub(crate) last_exchange: Option<(ShortStr, ExchangeKey)>,
     /// What it counts with in what the broker holds, the content that is coming included.
     pub(crate) share: Share,
     /// Octets of the content that is coming.
@@ -121,6 +123,7 @@ impl Channel {
             mode: Mode::Normal,
             last_queue: None,
             replies: None,
+            last_exchange: None,
             share,
             coming: 0,
         }

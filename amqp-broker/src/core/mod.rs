@@ -62,7 +62,7 @@ use self::cluster::Cluster;
 use self::connection::{Connection, Phase};
 use self::consumer::Consumer;
 use self::dead_letter::Dead;
-use self::exchange::{Exchange, QueueKey};
+use self::exchange::{Exchange, ExchangeKey, QueueKey};
 use self::faults::Faults;
 use self::memory::Meter;
 use self::queue::Queue;
@@ -120,6 +120,10 @@ pub(crate) struct Core {
     dead: VecDeque<Dead>,
     /// Where the message at hand goes.
     routed: Vec<QueueKey>,
+    /// Exchanges that it has yet to pass.
+    passing: VecDeque<ExchangeKey>,
+    /// Queues that may have somebody to serve; empty but while deliveries are settled.
+    hungry: Vec<QueueKey>,
     /// Tells one routing from another.
     routing: u64,
     /// What has been done, in steps that take about as long as each other: queues that got a message, frames,
@@ -168,6 +172,8 @@ impl Core {
             cluster: None,
             dead: VecDeque::new(),
             routed: Vec::new(),
+            passing: VecDeque::new(),
+            hungry: Vec::new(),
             routing: 0,
             effort: 0,
             counts: Counts::default(),

@@ -1,6 +1,5 @@
 //! Publishing: from a channel through exchanges into queues, and what the publisher hears of it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,14 +46,22 @@ impl Core {
         if connection.permissions.is_some() {
             self.permit_exchange(key, Access::Write, &method.exchange)?;
         }
-        let entrance = self.entrance(vhost, &method.exchange)?;
+        let channel = self.channels.get(channel_key);
+        let entrance = match channel.and_then(|channel| channel.last_exchange.as_ref()) {
+            Some((name, last))
+                if *name == method.exchange && self.exchanges.get(*last).is_some() =>
+            {
+                Entrance::Exchange(*last)
+            }
+            _ => self.entrance(vhost, &method.exchange)?,
+        };
         if let Entrance::Exchange(exchange) = entrance
             && self.exchanges.get(exchange).is_some_and(|exchange| exchange.internal)
         {
             let exchange = exchange_in(&method.exchange, self.vhost_name(vhost));
             return Err(Refusal::access(format!("cannot publish to internal {exchange}")));
         }
-        let replies = self.channels.get(channel_key).and_then(|channel| channel.replies.as_ref());
+        let replies = channel.and_then(|channel| channel.replies.as_ref());
         let profile = self.settings.profile;
         let facts = Facts::of(&content.properties, &connection.user, profile, || match replies {
             Some(replies) => Ok(replies.address.clone()),
@@ -85,6 +92,12 @@ impl Core {
         self.block_publisher(key);
         let (vhost, entrance, facts) = self.check_publish(key, channel_key, &method, &content)?;
         let basic::Publish { exchange, routing_key, mandatory, .. } = method;
+        if let Entrance::Exchange(found) = entrance
+            && let Some(channel) = self.channels.get_mut(channel_key)
+            && channel.last_exchange.as_ref().is_none_or(|(_, last)| *last != found)
+        {
+            channel.last_exchange = Some((exchange.clone(), found));
+        }
         let Facts { copies, headers, persistent, priority, expiration, changed } = facts;
         let properties = changed.unwrap_or(content.properties);
         let share = self.weigh(content.body.len(), &properties);
@@ -157,7 +170,7 @@ impl Core {
     ) {
         self.routed.clear();
         self.routing += 1;
-        let Self { vhosts, exchanges, queues, routed, routing, effort, .. } = self;
+        let Self { vhosts, exchanges, queues, routed, passing, routing, effort, .. } = self;
         let Some(vhost) = vhosts.get(vhost) else { return };
         let mut reach = |queue: QueueKey| {
             if let Some(found) = queues.get_mut(queue)
@@ -173,8 +186,8 @@ impl Core {
             *effort += routed.len() as u64;
             return;
         };
-        let mut passed = VecDeque::from([first]);
-        while let Some(key) = passed.pop_front() {
+        passing.push_back(first);
+        while let Some(key) = passing.pop_front() {
             let Some(exchange) = exchanges.get_mut(key) else { continue };
             if std::mem::replace(&mut exchange.routed, *routing) == *routing {
                 continue;
@@ -187,12 +200,12 @@ impl Core {
                     found_any = true;
                     match destination {
                         Destination::Queue(queue) => reach(queue),
-                        Destination::Exchange(exchange) => passed.push_back(exchange),
+                        Destination::Exchange(exchange) => passing.push_back(exchange),
                     }
                 });
             }
             if !found_any && let Some(alternate) = &exchange.alternate {
-                passed.extend(vhost.exchanges.get(alternate).copied());
+                passing.extend(vhost.exchanges.get(alternate).copied());
             }
         }
         *effort += routed.len() as u64;

@@ -201,7 +201,7 @@ impl Queue {
 
     /// Takes the next message.
     pub(crate) fn pop(&mut self) -> Option<Entry> {
-        let entry = self.ready.iter_mut().rev().find_map(VecDeque::pop_front)?;
+        let entry = self.ready.iter_mut().rev().find_map(pop_from)?;
         self.ready_len -= 1;
         self.ready_octets -= entry.message.size();
         Some(entry)
@@ -213,7 +213,7 @@ impl Queue {
         if !ready.front().is_some_and(|entry| is_due(entry, now)) {
             return None;
         }
-        let entry = ready.pop_front()?;
+        let entry = pop_from(ready)?;
         self.ready_len -= 1;
         self.ready_octets -= entry.message.size();
         Some(entry)
@@ -228,7 +228,7 @@ impl Queue {
     pub(crate) fn purge(&mut self) -> Vec<Entry> {
         self.ready_len = 0;
         self.ready_octets = 0;
-        self.ready.iter_mut().rev().flat_map(|ready| ready.drain(..)).collect()
+        self.ready.iter_mut().rev().flat_map(std::mem::take).collect()
     }
 
     /// Drops what doesn't outlive a restart; a quorum queue keeps everything.
@@ -247,6 +247,16 @@ impl Queue {
     pub(crate) fn ready(&self) -> impl Iterator<Item = &Entry> {
         self.ready.iter().rev().flatten()
     }
+}
+
+/// Takes the first message; what had grown for many is given back when they are gone.
+fn pop_from(ready: &mut VecDeque<Entry>) -> Option<Entry> {
+    const KEEP: usize = 4096;
+    let entry = ready.pop_front()?;
+    if ready.is_empty() && ready.capacity() > KEEP {
+        *ready = VecDeque::new();
+    }
+    Some(entry)
 }
 
 fn is_due(entry: &Entry, now: Duration) -> bool {

@@ -33,6 +33,14 @@ impl Core {
         settlement: Settlement,
     ) -> Done {
         let Some(channel) = self.channels.get_mut(channel_key) else { return Ok(()) };
+        if !multiple
+            && !matches!(channel.mode, Mode::Tx(_))
+            && let Some(held) = channel.unacked.take(tag)
+        {
+            // By far the most frequent.
+            self.settle(channel_key, [(tag, held)], settlement);
+            return Ok(());
+        }
         let taken = match (tag, multiple) {
             (0, true) => channel.unacked.take_all(),
             // For all before it speaks only one that is held itself.
@@ -57,15 +65,13 @@ impl Core {
     pub(super) fn settle(
         &mut self,
         channel_key: ChannelKey,
-        taken: Vec<(u64, Held)>,
+        taken: impl IntoIterator<Item = (u64, Held)>,
         settlement: Settlement,
     ) {
-        let mut hungry = Vec::new();
-        if let Some(channel) = self.channels.get_mut(channel_key) {
-            let consumed = taken.iter().filter(|(_, held)| held.consumer.is_some()).count();
-            channel.volume = channel.volume.saturating_sub(consumed);
-        }
+        let mut hungry = std::mem::take(&mut self.hungry);
+        let mut consumed = 0;
         for (_, Held { queue: key, entry, consumer }) in taken {
+            consumed += usize::from(consumer.is_some());
             let known = consumer.and_then(|key| self.consumers.get_mut(key));
             let is_gone = known.is_none();
             if let Some(consumer) = known {
@@ -106,6 +112,9 @@ impl Core {
                 }
             }
         }
+        if let Some(channel) = self.channels.get_mut(channel_key) {
+            channel.volume = channel.volume.saturating_sub(consumed);
+        }
         // Room in a prefetch that all of a channel's consumers share is room for each of their queues.
         if let Some(channel) = self.channels.get(channel_key)
             && channel.global_prefetch != 0
@@ -116,7 +125,7 @@ impl Core {
         }
         hungry.sort_unstable();
         hungry.dedup();
-        for queue in hungry {
+        for queue in hungry.drain(..) {
             self.unblock(queue, channel_key);
             let came_back = matches!(settlement, Settlement::Requeue | Settlement::GiveBack);
             let is_quorum = self.queues.get(queue).is_some_and(Queue::is_quorum);
@@ -132,6 +141,7 @@ impl Core {
                 self.arm_head(queue);
             }
         }
+        self.hungry = hungry;
     }
 
     /// Everything that a channel holds goes back to where it came from.

@@ -4,41 +4,158 @@
 //! Patterns share a tree of words. A key is matched by following all places of the tree at once that it
 //! may have led to so far, each counted once: however many `#` a pattern has, a key costs at most its
 //! words times the tree's places.
+//!
+//! Words are numbered, so that each of a key's is hashed and compared once, and a place has its next ones
+//! found by numbers in one table: how many patterns there are hardly matters.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::num::NonZeroU32;
 
 use super::exchange::Destination;
+use super::mixed;
 
 #[derive(Debug)]
 pub(crate) struct Topics {
+    /// The words of patterns, but `*` and `#`. Clients choose them, so their hashes can't be foreseen.
+    words: HashMap<Box<[u8]>, Word>,
+    free_words: Vec<u32>,
+    /// Where a word leads from a node.
+    steps: HashMap<Step, Place, Seed>,
     nodes: Vec<Node>,
-    free: Vec<usize>,
-    /// Which step each node was last reached in.
-    reached: Vec<u64>,
-    step: u64,
-    now: Vec<usize>,
-    next: Vec<usize>,
+    free: Vec<Place>,
+    /// Tells one round of a search from another.
+    round: u64,
+    now: Vec<Place>,
+    next: Vec<Place>,
 }
 
-const ROOT: usize = 0;
+/// Where a node lies. All about a node is small: trees are large, and searched all over.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Place(NonZeroU32);
+
+const ROOT: Place = Place(NonZeroU32::MIN);
+
+impl Place {
+    /// Of the node that comes behind so many; four thousand million don't fit into memory.
+    fn behind(nodes: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(u32::try_from(nodes).unwrap_or(u32::MAX)))
+    }
+
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+#[derive(Debug)]
+struct Word {
+    number: u32,
+    /// In how many nodes' names it is.
+    uses: usize,
+}
+
+/// A node and the number of a word.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Step(Place, u32);
 
 #[derive(Debug, Default)]
 struct Node {
-    parent: usize,
-    word: Box<[u8]>,
-    words: HashMap<Box<[u8]>, usize>,
+    /// The round that reached it last.
+    reached: u64,
+    /// Where any one word leads.
+    star: Option<Place>,
+    /// Where any number of words leads.
+    hash: Option<Place>,
     /// Whether this is the end of a `#`: any word leads back here.
     is_hash: bool,
-    destinations: Vec<Destination>,
+    /// Nodes that are one word further.
+    followers: u32,
+    destinations: Destinations,
+}
+
+/// Most often one.
+#[derive(Debug, Default)]
+enum Destinations {
+    #[default]
+    None,
+    One(Destination),
+    Many(Vec<Destination>),
+}
+
+impl Destinations {
+    fn push(&mut self, more: Destination) {
+        match self {
+            Self::None => *self = Self::One(more),
+            Self::One(first) => *self = Self::Many(vec![*first, more]),
+            Self::Many(all) => all.push(more),
+        }
+    }
+
+    fn remove(&mut self, gone: Destination) {
+        match self {
+            Self::One(only) if *only == gone => *self = Self::None,
+            Self::Many(all) => {
+                if let Some(index) = all.iter().position(|&found| found == gone) {
+                    all.remove(index);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn as_slice(&self) -> &[Destination] {
+        match self {
+            Self::None => &[],
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(all) => all,
+        }
+    }
+}
+
+/// A hash of what isn't the clients' to choose, for steps: quick, and different in each tree.
+#[derive(Clone, Debug)]
+struct Seed(u64);
+
+#[derive(Debug)]
+struct Mixer(u64);
+
+impl BuildHasher for Seed {
+    type Hasher = Mixer;
+
+    fn build_hasher(&self) -> Mixer {
+        Mixer(self.0)
+    }
+}
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for &octet in octets {
+            self.write_u64(octet.into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = mixed(self.0 ^ number);
+    }
 }
 
 impl Default for Topics {
     fn default() -> Self {
         Self {
+            words: HashMap::new(),
+            free_words: Vec::new(),
+            steps: HashMap::with_hasher(Seed(RandomState::new().hash_one(0))),
             nodes: vec![Node::default()],
             free: Vec::new(),
-            reached: vec![0],
-            step: 0,
+            round: 0,
             now: Vec::new(),
             next: Vec::new(),
         }
@@ -55,89 +172,150 @@ impl Topics {
     pub(crate) fn insert(&mut self, pattern: &[u8], destination: Destination) {
         let mut at = ROOT;
         for word in words(pattern) {
-            at = match self.nodes[at].words.get(word) {
-                Some(&next) => next,
-                None => {
-                    let node = Node {
-                        parent: at,
-                        word: word.into(),
-                        is_hash: word == b"#",
-                        ..Node::default()
-                    };
-                    let index = match self.free.pop() {
-                        Some(index) => {
-                            self.nodes[index] = node;
-                            index
-                        }
-                        None => {
-                            self.nodes.push(node);
-                            self.reached.push(0);
-                            self.nodes.len() - 1
-                        }
-                    };
-                    self.nodes[at].words.insert(word.into(), index);
-                    index
-                }
+            at = match self.follower(at, word) {
+                Some(next) => next,
+                None => self.grow(at, word),
             };
         }
-        self.nodes[at].destinations.push(destination);
+        self.node(at).destinations.push(destination);
+    }
+
+    fn node(&mut self, at: Place) -> &mut Node {
+        &mut self.nodes[at.index()]
+    }
+
+    /// The node that a pattern's word leads to.
+    fn follower(&self, at: Place, word: &[u8]) -> Option<Place> {
+        match word {
+            b"*" => self.nodes[at.index()].star,
+            b"#" => self.nodes[at.index()].hash,
+            _ => self.steps.get(&Step(at, self.words.get(word)?.number)).copied(),
+        }
+    }
+
+    /// A new node, one word further.
+    fn grow(&mut self, at: Place, word: &[u8]) -> Place {
+        let node = Node { is_hash: word == b"#", ..Node::default() };
+        let place = match self.free.pop() {
+            Some(place) => {
+                *self.node(place) = node;
+                place
+            }
+            None => {
+                self.nodes.push(node);
+                Place::behind(self.nodes.len() - 1)
+            }
+        };
+        let parent = self.node(at);
+        parent.followers += 1;
+        match word {
+            b"*" => parent.star = Some(place),
+            b"#" => parent.hash = Some(place),
+            _ => {
+                let number = self.number(word);
+                self.steps.insert(Step(at, number), place);
+            }
+        }
+        place
+    }
+
+    /// A word's number, for one use more.
+    fn number(&mut self, word: &[u8]) -> u32 {
+        if let Some(known) = self.words.get_mut(word) {
+            known.uses += 1;
+            return known.number;
+        }
+        // Four thousand million words don't fit into memory.
+        let number = self.free_words.pop().unwrap_or(self.words.len() as u32);
+        self.words.insert(word.into(), Word { number, uses: 1 });
+        number
     }
 
     pub(crate) fn remove(&mut self, pattern: &[u8], destination: Destination) {
         let mut at = ROOT;
+        let mut path = Vec::new();
         for word in words(pattern) {
-            let Some(&next) = self.nodes[at].words.get(word) else { return };
+            let Some(next) = self.follower(at, word) else { return };
+            path.push((at, word));
             at = next;
         }
-        let destinations = &mut self.nodes[at].destinations;
-        if let Some(index) = destinations.iter().position(|&found| found == destination) {
-            destinations.remove(index);
-        }
-        while at != ROOT
-            && self.nodes[at].destinations.is_empty()
-            && self.nodes[at].words.is_empty()
+        self.node(at).destinations.remove(destination);
+        while let Some((parent, word)) = path.pop()
+            && let node = self.node(at)
+            && node.destinations.as_slice().is_empty()
+            && node.followers == 0
         {
-            let Node { parent, word, .. } = std::mem::take(&mut self.nodes[at]);
-            self.nodes[parent].words.remove(&word);
+            *node = Node::default();
             self.free.push(at);
+            let node = self.node(parent);
+            node.followers -= 1;
+            match word {
+                b"*" => node.star = None,
+                b"#" => node.hash = None,
+                _ => self.forget(parent, word),
+            }
             at = parent;
         }
+    }
+
+    /// Forgets where a word leads, and the word itself if it leads nowhere else.
+    fn forget(&mut self, at: Place, word: &[u8]) {
+        let Some(known) = self.words.get_mut(word) else { return };
+        let number = known.number;
+        known.uses -= 1;
+        if known.uses == 0 {
+            self.words.remove(word);
+            self.free_words.push(number);
+        }
+        self.steps.remove(&Step(at, number));
     }
 
     /// Calls `found` with each destination of every pattern that `key` matches.
     pub(crate) fn matches(&mut self, key: &[u8], mut found: impl FnMut(Destination)) {
         let (mut now, mut next) = (std::mem::take(&mut self.now), std::mem::take(&mut self.next));
         now.clear();
-        self.step += 1;
+        self.round += 1;
         self.reach(ROOT, &mut now);
         for word in words(key) {
+            if now.is_empty() {
+                break;
+            }
             next.clear();
-            self.step += 1;
+            self.round += 1;
+            // A word that is "*" or "#" itself is no pattern's.
+            let number = self.words.get(word).map(|word| word.number);
             for &at in &now {
-                let node = &self.nodes[at];
-                let (same, star) =
-                    (node.words.get(word).copied(), node.words.get(&b"*"[..]).copied());
-                let is_hash = node.is_hash;
-                // A word that is "*" or "#" itself is only ever a pattern's.
-                for reached in same.into_iter().chain(star).chain(is_hash.then_some(at)) {
-                    self.reach(reached, &mut next);
+                let Node { star, is_hash, .. } = *self.node(at);
+                if let Some(number) = number
+                    && let Some(&same) = self.steps.get(&Step(at, number))
+                {
+                    self.reach(same, &mut next);
+                }
+                if let Some(star) = star {
+                    self.reach(star, &mut next);
+                }
+                if is_hash {
+                    self.reach(at, &mut next);
                 }
             }
             std::mem::swap(&mut now, &mut next);
         }
         for &at in &now {
-            self.nodes[at].destinations.iter().copied().for_each(&mut found);
+            self.node(at).destinations.as_slice().iter().copied().for_each(&mut found);
         }
         (self.now, self.next) = (now, next);
     }
 
-    /// Notes that `at` is reached in this step, and what an empty `#` behind it leads to.
-    fn reach(&mut self, mut at: usize, places: &mut Vec<usize>) {
-        while self.reached[at] != self.step {
-            self.reached[at] = self.step;
+    /// Notes that `at` is reached in this round, and what an empty `#` behind it leads to.
+    fn reach(&mut self, mut at: Place, places: &mut Vec<Place>) {
+        while let round = self.round
+            && let node = self.node(at)
+            && node.reached != round
+        {
+            node.reached = round;
             places.push(at);
-            match self.nodes[at].words.get(&b"#"[..]) {
-                Some(&hash) => at = hash,
+            match node.hash {
+                Some(hash) => at = hash,
                 None => return,
             }
         }
@@ -201,6 +379,7 @@ mod tests {
             topics.remove(&pattern.join(&b'.'), destination);
         }
         assert_eq!(topics.free.len() + 1, topics.nodes.len());
+        assert_eq!((topics.words.len(), topics.steps.len()), (0, 0));
         topics.matches(b"a", |_| panic!("nothing is left"));
     }
 
