@@ -14,12 +14,16 @@ mod channels;
 mod consumers;
 #[path = "semantics/dead_letters.rs"]
 mod dead_letters;
+#[path = "semantics/deaths.rs"]
+mod deaths;
 #[path = "semantics/dialogue.rs"]
 mod dialogue;
 #[path = "semantics/exchanges.rs"]
 mod exchanges;
 #[path = "semantics/found.rs"]
 mod found;
+#[path = "semantics/intended.rs"]
+mod intended;
 #[path = "differential/peer.rs"]
 mod peer;
 #[path = "semantics/place.rs"]
@@ -33,6 +37,8 @@ mod publishing;
 mod queues;
 #[path = "semantics/quorum.rs"]
 mod quorum;
+#[path = "semantics/refused.rs"]
+mod refused;
 #[expect(dead_code, reason = "a part of it is for comparing two sides")]
 #[path = "differential/side.rs"]
 mod side;

@@ -191,6 +191,20 @@ impl Reading<'_> {
         Ok(key.map(|key| ShortStr::new(key).unwrap_or_default()))
     }
 
+    /// RabbitMQ 3.10 takes any value; to 4, less than none is no limit.
+    fn delivery_limit(&self, profile: Profile) -> Done<Option<u32>> {
+        let limit = match profile {
+            Profile::V3_10 => {
+                self.get("x-delivery-limit").and_then(Value::as_i64).map(|limit| limit.max(0))
+            }
+            Profile::V4 => match self.integer("x-delivery-limit")? {
+                None => profile.default_delivery_limit().map(i64::from),
+                limit => limit.filter(|limit| *limit >= 0),
+            },
+        };
+        Ok(limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)))
+    }
+
     /// The arguments that are for queues of another type.
     fn check_type(&self, kind: QueueKind) -> Done {
         let (name, own, others) = match kind {
@@ -259,7 +273,6 @@ impl QueueArguments {
         reading.queue_version()?;
         let single_active_consumer = reading.flag("x-single-active-consumer")?;
         reading.some("x-quorum-initial-group-size")?;
-        let delivery_limit = reading.count("x-delivery-limit")?;
         reading.check_type(kind)?;
         // An exclusive queue is where its connection is.
         if profile == Profile::V3_10
@@ -269,10 +282,10 @@ impl QueueArguments {
         {
             return Err(Refusal::Connection(ReplyCode::INTERNAL_ERROR, String::new()));
         }
-        let delivery_limit =
-            delivery_limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)).or_else(|| {
-                (kind == QueueKind::Quorum).then(|| profile.default_delivery_limit()).flatten()
-            });
+        let delivery_limit = match kind {
+            QueueKind::Classic => None,
+            QueueKind::Quorum => reading.delivery_limit(profile)?,
+        };
         Ok(Self {
             kind,
             message_ttl,

@@ -182,6 +182,10 @@ impl Death<'_> {
             _ => Vec::new(),
         };
         let is_first = deaths.is_empty();
+        if self.profile == Profile::V3_10 {
+            // It turns those that were there before round each time.
+            deaths.reverse();
+        }
         let same = deaths.iter().position(|death| {
             let is = |key: &str, wanted: &[u8]| {
                 death.as_table().and_then(|death| death.get(key)).and_then(Value::as_bytes)
@@ -232,7 +236,10 @@ impl Death<'_> {
     fn table(&mut self, headers: &FieldTable) -> FieldTable {
         // Not those of BCC.
         let copies = headers.get("CC").and_then(Value::as_array).unwrap_or_default();
-        let copies = copies.iter().filter_map(Value::as_bytes).map(text);
+        let copies = copies.iter().filter_map(|key| match key {
+            Value::LongStr(key) => Some(text(key)),
+            _ => None,
+        });
         let keys = std::iter::once(text(&self.message.routing_key)).chain(copies).collect();
         let expiration = self.expiration.take().map(text);
         let mut table = FieldTable::new();

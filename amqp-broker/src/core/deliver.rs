@@ -61,7 +61,7 @@ impl Core {
     fn next_consumer(&mut self, key: QueueKey) -> Option<ConsumerKey> {
         let queue = self.queues.get(key)?;
         if queue.arguments.single_active_consumer {
-            let active = queue.active?;
+            let active = self.active_consumer(key)?;
             return self.can_take(active, key).then_some(active);
         }
         let mut index = 0;
@@ -79,6 +79,26 @@ impl Core {
                 self.line_up_again(key, index);
             }
         }
+    }
+
+    /// The consumer that gets everything. To a quorum queue of RabbitMQ 4 that is the one of the highest
+    /// priority, once the one before has settled what it holds.
+    fn active_consumer(&mut self, key: QueueKey) -> Option<ConsumerKey> {
+        let queue = self.queues.get_mut(key)?;
+        let active = queue.active?;
+        if self.settings.profile == Profile::V3_10 || !queue.is_quorum() {
+            return Some(active);
+        }
+        let first = *queue.consumers.first()?;
+        let (now, next) = (self.consumers.get(active)?, self.consumers.get(first)?);
+        if next.priority <= now.priority {
+            return Some(active);
+        }
+        if now.unacked > 0 {
+            return None;
+        }
+        queue.active = Some(first);
+        Some(first)
     }
 
     /// Moves a queue's consumer behind those of its own priority.
@@ -370,10 +390,15 @@ impl Core {
         if let Some(channel) = self.channels.get_mut(channel_key) {
             channel.consumers.insert(tag.clone(), consumer);
         }
-        let consumers = &self.consumers;
+        let (consumers, profile) = (&self.consumers, self.settings.profile);
         if let Some(queue) = self.queues.get_mut(queue_key) {
+            // A quorum queue of 3.10 takes the next one as they came.
+            let is_by_turn = profile == Profile::V3_10
+                && queue.is_quorum()
+                && queue.arguments.single_active_consumer;
             let before = |other: &ConsumerKey| {
-                consumers.get(*other).is_some_and(|other| other.priority >= priority)
+                let other = consumers.get(*other);
+                is_by_turn || other.is_some_and(|other| other.priority >= priority)
             };
             let index = queue.consumers.iter().take_while(|other| before(other)).count();
             queue.consumers.insert(index, consumer);

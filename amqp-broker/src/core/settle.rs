@@ -129,8 +129,10 @@ impl Core {
             self.unblock(queue, channel_key);
             let came_back = matches!(settlement, Settlement::Requeue | Settlement::GiveBack);
             let is_quorum = self.queues.get(queue).is_some_and(Queue::is_quorum);
-            if came_back && !is_quorum {
-                self.trim(queue);
+            if came_back {
+                if !is_quorum {
+                    self.trim(queue);
+                }
                 self.expire_due(queue);
             }
             self.serve(queue);

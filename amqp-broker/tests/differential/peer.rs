@@ -131,7 +131,7 @@ impl Peer {
         self.write(&out);
     }
 
-    fn wait_method(&mut self) -> Option<ToClient> {
+    pub(crate) fn wait_method(&mut self) -> Option<ToClient> {
         let began = Instant::now();
         loop {
             match self.poll() {

@@ -505,7 +505,12 @@ impl Side {
                 line.awaits = false;
                 line.arrived.push((line.asked_of.clone(), got.delivery_tag));
             }
-            _ => line.told.returns.push(text),
+            _ => {
+                if !line.told.confirmed.is_empty() {
+                    line.told.replies.push("a return behind a confirm".to_owned());
+                }
+                line.told.returns.push(text);
+            }
         }
     }
 

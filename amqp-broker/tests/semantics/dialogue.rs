@@ -4,6 +4,7 @@
 //! client has no capabilities), a command, what it is about. The indented lines behind it are what is
 //! heard: `0: t0 m2 again` is the second message that was published, delivered on channel 0 to its consumer `t0`
 //! once more. Plain agreement is left out. `look` tells what queues have, and for how many consumers. A
+//! message that died tells why, how often and where, the last time first. A
 //! line that is only so in one profile begins with its version, `3:` or `4:`.
 
 use std::env;
@@ -25,6 +26,11 @@ pub(crate) fn dialogue(script: &'static str) {
     if let Ok(url) = env::var("AMQP091_TEST_URL") {
         run(script, &url, Profile::V3_10);
     }
+    embedded(script);
+}
+
+/// Runs a dialogue on the embedded broker alone.
+pub(crate) fn embedded(script: &'static str) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for profile in [Profile::V3_10, Profile::V4] {
@@ -140,7 +146,23 @@ fn lines(channel: usize, told: &Told) -> Vec<String> {
 fn in_brief(head: &str, message: &str) -> String {
     let body = message.split(' ').next().unwrap().trim_end_matches('.');
     let again = if head.contains("redelivered true") { " again" } else { "" };
-    format!("{body}{again}")
+    format!("{body}{again}{}", deaths(message))
+}
+
+/// Where a message died, why and how often, the last time first.
+fn deaths(message: &str) -> String {
+    let Some((_, deaths)) = message.split_once("b\"x-death\": Array([") else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for death in deaths.split("Table({").skip(1) {
+        let of = |key: &str| {
+            let rest = death.split(&format!("b\"{key}\": ")).nth(1).unwrap();
+            rest.split('(').nth(1).unwrap().split(')').next().unwrap().trim_matches(['b', '"'])
+        };
+        text += &format!(", {} {} {}", of("reason"), of("count"), of("queue"));
+    }
+    text
 }
 
 fn value(text: &'static str) -> Value {
@@ -231,6 +253,18 @@ fn parse(command: &str, words: &[&'static str]) -> (Action, u64) {
                 .iter()
                 .find_map(|word| word.strip_prefix("size=")?.parse().ok())
                 .unwrap_or(0),
+        },
+        "e2e" => Action::BindExchange {
+            destination: name(0),
+            source: name(1),
+            key: name(2),
+            arguments: arguments(),
+        },
+        "unbind-e2e" => Action::UnbindExchange {
+            destination: name(0),
+            source: name(1),
+            key: name(2),
+            arguments: arguments(),
         },
         "confirm" => Action::ConfirmSelect,
         "tx" => Action::TxSelect,

@@ -563,3 +563,58 @@ fn headers_are_compared_by_value_whatever_their_types() {
 ",
     );
 }
+
+#[test]
+fn what_comes_back_to_a_quorum_queue_may_have_expired() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum
+1 consume q0 t1
+0 publish - q0 expiration=0
+  1: t1 m1
+0 consume q0 t0
+1 close
+0 look
+  q0: 0 for 1
+",
+    );
+}
+
+#[test]
+fn who_is_next_to_be_the_only_one_of_a_quorum_queue() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum x-single-active-consumer=true
+0 consume q0 t0
+1 consume q0 t1
+0 publish - q0
+  0: t0 m1
+1 consume q0 t2 x-priority=5
+0 publish - q0
+  3: 0: t0 m2
+0 ack 0 multiple
+  4: 1: t2 m2
+0 publish - q0
+  3: 0: t0 m3
+  4: 1: t2 m3
+0 cancel t0
+0 publish - q0
+  3: 1: t1 m4
+  4: 1: t2 m4
+",
+    );
+}
+
+#[test]
+fn only_texts_are_routing_keys() {
+    dialogue(
+        "
+0 declare q0
+0 declare q1
+0 publish - missing CC=q0,bytes:q1,1
+0 look
+  q0: 1 for 0
+  q1: 0 for 0
+",
+    );
+}
