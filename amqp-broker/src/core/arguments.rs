@@ -273,6 +273,8 @@ impl QueueArguments {
         reading.queue_version()?;
         let single_active_consumer = reading.flag("x-single-active-consumer")?;
         reading.some("x-quorum-initial-group-size")?;
+        let leaders: [&[u8]; 4] = [b"client-local", b"random", b"least-leaders", b"balanced"];
+        reading.one_of("x-queue-leader-locator", &leaders, "invalid_queue_locator_arg")?;
         reading.check_type(kind)?;
         // An exclusive queue is where its connection is.
         if profile == Profile::V3_10

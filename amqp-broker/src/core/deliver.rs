@@ -477,7 +477,7 @@ impl Core {
         let Some(queue) = self.queues.get_mut(queue_key) else { return };
         queue.consumers.retain(|other| *other != key);
         if queue.is_quorum() && consumer.unacked > 0 {
-            queue.leaving.push((key, consumer.unacked));
+            queue.leaving.insert(key, (consumer.tag, consumer.unacked));
         }
         queue.exclusive_consumer = false;
         if queue.active == Some(key) {

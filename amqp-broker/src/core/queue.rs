@@ -1,6 +1,6 @@
 //! Queues: messages in their order, and the consumers that wait for them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use amqp091::types::{FieldTable, ShortStr};
@@ -43,7 +43,7 @@ pub(crate) struct Queue {
     /// In the order in which they have their turn; those of a higher priority first.
     pub(crate) consumers: Vec<ConsumerKey>,
     /// Consumers that are gone, but for what they hold, and how much that is; a quorum queue's.
-    pub(crate) leaving: Vec<(ConsumerKey, u32)>,
+    pub(crate) leaving: HashMap<ConsumerKey, (ShortStr, u32)>,
     /// The one that gets everything, where there is only one at a time.
     pub(crate) active: Option<ConsumerKey>,
     pub(crate) exclusive_consumer: bool,
@@ -93,7 +93,7 @@ impl Queue {
             unacked: 0,
             got: 0,
             consumers: Vec::new(),
-            leaving: Vec::new(),
+            leaving: HashMap::new(),
             active: None,
             exclusive_consumer: false,
             had_consumer: false,
@@ -134,14 +134,19 @@ impl Queue {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
+    /// The tag of a consumer that is gone.
+    pub(crate) fn tag_of(&self, key: ConsumerKey) -> Option<&ShortStr> {
+        self.leaving.get(&key).map(|(tag, _)| tag)
+    }
+
     /// A consumer that is gone holds one message less.
     pub(crate) fn left_by(&mut self, key: ConsumerKey) {
-        self.leaving.retain_mut(|(consumer, held)| {
-            if *consumer == key {
-                *held -= 1;
+        if let Some((_, held)) = self.leaving.get_mut(&key) {
+            *held -= 1;
+            if *held == 0 {
+                self.leaving.remove(&key);
             }
-            *held > 0
-        });
+        }
     }
 
     /// Whether one more message of so many octets has no room.

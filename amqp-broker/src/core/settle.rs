@@ -149,7 +149,14 @@ impl Core {
     /// Everything that a channel holds goes back to where it came from.
     pub(super) fn requeue_all(&mut self, channel_key: ChannelKey, how: Settlement) {
         let Some(channel) = self.channels.get_mut(channel_key) else { return };
-        let taken = channel.unacked.take_all();
+        let mut taken = channel.unacked.take_all();
+        let quorum = |held: &Held| self.queues.get(held.queue).filter(|queue| queue.is_quorum());
+        if how == Settlement::GiveBack && taken.iter().any(|(_, held)| quorum(held).is_some()) {
+            // A quorum queue gets it back consumer by consumer, by their tags, after what was got.
+            taken.sort_by_cached_key(|(_, held)| {
+                Some(quorum(held)?.tag_of(held.consumer?)?.as_ref().to_vec())
+            });
+        }
         self.settle(channel_key, taken, how);
     }
 }

@@ -618,3 +618,41 @@ fn only_texts_are_routing_keys() {
 ",
     );
 }
+
+#[test]
+fn a_quorum_queue_gets_back_what_a_channel_holds_consumer_by_consumer() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum
+0 consume q0 t1
+0 publish - q0
+  0: t1 m1
+0 cancel t1
+0 consume q0 t0
+0 publish - q0
+  0: t0 m2
+0 cancel t0
+0 publish - q0
+0 get q0
+  0: got m3, 0 more
+0 close
+0 get q0 no-ack
+  0: got m3 again, 2 more
+0 get q0 no-ack
+  0: got m2 again, 1 more
+0 get q0 no-ack
+  0: got m1 again, 0 more
+",
+    );
+}
+
+#[test]
+fn where_a_quorum_queue_is_led() {
+    dialogue(
+        "
+0 declare q0 durable x-queue-type=quorum x-queue-leader-locator=balanced
+0 declare q1 durable x-queue-type=quorum x-queue-leader-locator=nowhere
+  0: 406 PRECONDITION_FAILED - invalid arg 'x-queue-leader-locator' for queue 'q1' in vhost '/': invalid_queue_locator_arg
+",
+    );
+}
