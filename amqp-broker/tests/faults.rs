@@ -540,3 +540,21 @@ async fn every_rule_counts_what_it_is_for_whichever_acts() {
     assert_eq!(outcomes, [true, false, true, true]);
     assert_eq!((second.hits(), third.hits(), ready(&broker)), (1, 1, 2));
 }
+
+#[tokio::test]
+async fn of_two_rules_that_stop_a_client_the_last_lets_it_go_on() {
+    let (broker, _connection, channel) = opened().await;
+    let deaf = broker.at_once().stop_reading();
+    let silent = broker.at_once().go_silent();
+    channel.publish_unconfirmed("", "q", "m").await.unwrap();
+    drop(silent);
+    broker.settled().await;
+    assert_eq!(ready(&broker), 0);
+    let silent = broker.at_once().go_silent();
+    drop(deaf);
+    broker.settled().await;
+    assert_eq!(ready(&broker), 0);
+    drop(silent);
+    broker.settled().await;
+    assert_eq!(ready(&broker), 1);
+}

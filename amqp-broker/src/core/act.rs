@@ -144,8 +144,12 @@ impl Core {
 
     fn stop(&mut self, key: ConnectionKey, reading: Option<RuleId>, writing: Option<RuleId>) {
         if let Some(lane) = self.lane(key) {
-            lane.stopped_reading = reading.or(lane.stopped_reading);
-            lane.stopped_writing = writing.or(lane.stopped_writing);
+            for (stopped, by) in
+                [(&mut lane.stopped_reading, reading), (&mut lane.stopped_writing, writing)]
+            {
+                // A rule may say so again and again.
+                stopped.extend(by.filter(|rule| !stopped.contains(rule)));
+            }
         }
         self.stir(key);
     }

@@ -91,8 +91,8 @@ impl Core {
 
     fn freeze(&mut self, key: ConnectionKey, node: u16) {
         if let Some(lane) = self.lane(key) {
-            lane.stopped_reading = Some(pause_of(node));
-            lane.stopped_writing = Some(pause_of(node));
+            lane.stopped_reading.push(pause_of(node));
+            lane.stopped_writing.push(pause_of(node));
         }
     }
 

@@ -17,9 +17,9 @@ use super::{Core, OUTPUT_LIMIT};
 /// One connection's.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    /// Whose rule keeps the client from being read, or from being written to.
-    pub(crate) stopped_reading: Option<RuleId>,
-    pub(crate) stopped_writing: Option<RuleId>,
+    /// Whose rules keep the client from being read, and from being written to: until the last of them lets go.
+    pub(crate) stopped_reading: Vec<RuleId>,
+    pub(crate) stopped_writing: Vec<RuleId>,
     /// Whose rule keeps a frame of the client waiting, and until when, if that is known.
     paused: Option<(RuleId, Option<Duration>)>,
     /// What was read of the client and waits behind that, or isn't a whole frame yet.
@@ -75,8 +75,8 @@ impl Lane {
 
     /// Lets go of what a rule holds.
     fn release(&mut self, rule: RuleId) {
-        self.stopped_reading.take_if(|stopped| *stopped == rule);
-        self.stopped_writing.take_if(|stopped| *stopped == rule);
+        self.stopped_reading.retain(|stopped| *stopped != rule);
+        self.stopped_writing.retain(|stopped| *stopped != rule);
         if self.paused.take_if(|(paused, _)| *paused == rule).is_some() {
             self.resumed = true;
             self.passes = true;
@@ -150,7 +150,7 @@ impl Connection {
     pub(super) fn has_output(&self) -> bool {
         match &self.lane {
             None => !self.out.is_empty(),
-            Some(lane) if lane.stopped_writing.is_some() => false,
+            Some(lane) if !lane.stopped_writing.is_empty() => false,
             Some(lane) => {
                 !lane.ready.is_empty() || (!self.out.is_empty() && lane.held() < OUTPUT_LIMIT)
             }
@@ -161,13 +161,13 @@ impl Connection {
     pub(super) fn is_kept_waiting(&self) -> bool {
         self.lane
             .as_ref()
-            .is_some_and(|lane| lane.stopped_reading.is_some() || lane.paused.is_some())
+            .is_some_and(|lane| !lane.stopped_reading.is_empty() || lane.paused.is_some())
     }
 
     /// Whether it can't be heard for a rule's sake, so that its silence means nothing.
     pub(super) fn is_stopped(&self) -> bool {
         self.is_kept_waiting()
-            || self.lane.as_ref().is_some_and(|lane| lane.stopped_writing.is_some())
+            || self.lane.as_ref().is_some_and(|lane| !lane.stopped_writing.is_empty())
     }
 
     /// Whether something is to be written at a time that is known.
@@ -318,7 +318,7 @@ impl Core {
             lane.waiting.clear();
             lane.input = BytesMut::new();
             lane.paused = None;
-            lane.stopped_reading = None;
+            lane.stopped_reading.clear();
         }
         self.flush_and_close(key);
         self.settle_dead();
@@ -369,7 +369,7 @@ impl Core {
         let mut closed = Vec::new();
         while at < said.len() {
             if let Some(lane) = self.lane(key)
-                && let Some(rule) = lane.stopped_writing
+                && let Some(&rule) = lane.stopped_writing.last()
             {
                 let octets = BytesMut::from(&said[at..]);
                 lane.waiting.push(Waiting { rule, channel: None, until: None, octets });
