@@ -94,6 +94,7 @@ impl Shared {
         let mut state = self.lock();
         let now = self.now(&state);
         let target = now.saturating_add(span).min(FAR);
+        state.core.horizon = target;
         while let Some(next) = state.core.next_deadline().filter(|next| *next <= target) {
             state.core.handle_timeout(next);
         }

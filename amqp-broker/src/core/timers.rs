@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Core;
 use super::connection::{ConnectionKey, Phase};
 use super::exchange::QueueKey;
+use super::{Core, PATIENCE};
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Timer {
@@ -59,7 +59,8 @@ impl Core {
                     let Some(connection) = self.connections.get(key) else { continue };
                     if connection.is_stopped() || connection.is_delayed() {
                         // It is not the client who takes long.
-                        self.set_deadline(key);
+                        let at = self.horizon.max(self.now + PATIENCE);
+                        self.set_timer(key, Some((at, Timer::Deadline(key))));
                     } else if connection.phase != Phase::Running {
                         self.drop_connection(key);
                     }
@@ -100,7 +101,12 @@ impl Core {
     pub(super) fn start_heartbeat(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get(key) else { return };
         let interval = connection.heartbeat;
-        let timer = (self.now + interval / 2, Timer::Heartbeat(key));
+        let mut at = self.now + interval / 2;
+        // One that can't be heard is looked at once, however far the time is put forward.
+        if connection.blocked || connection.is_stopped() {
+            at = at.max(self.horizon);
+        }
+        let timer = (at, Timer::Heartbeat(key));
         self.set_timer(key, (!interval.is_zero()).then_some(timer));
     }
 
