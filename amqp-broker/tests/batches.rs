@@ -11,7 +11,7 @@ mod raw;
 use amqp091::bytes::BytesMut;
 use amqp091::encode;
 use amqp091::frame::{self, FrameLimits, Parsed};
-use amqp091::protocol::{AnyMethod, confirm, queue};
+use amqp091::protocol::{AnyMethod, basic, confirm, queue};
 use amqp091::types::ShortStr;
 use amqp091_broker::{Broker, MemoryStream};
 use raw::{greeting, put_publish};
@@ -157,4 +157,35 @@ async fn what_was_held_for_a_channel_goes_with_it() {
     broker.settled().await;
     let _end = broker.at_once().drop_before();
     assert!(all_seen(&mut client).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_long_queue_does_not_keep_others_from_a_client_that_is_slow_to_read() {
+    let broker = Broker::start().await.unwrap();
+    let mut client = broker.connect();
+    let mut out = greeting(0);
+    for name in ["a", "b"] {
+        let routing_key = ShortStr::new(name).unwrap();
+        let declare = queue::Declare { queue: routing_key.clone(), ..queue::Declare::default() };
+        encode::method(&mut out, 1, &declare).unwrap();
+        let publish = basic::Publish { routing_key, ..basic::Publish::default() };
+        for _ in 0..200 {
+            encode::method(&mut out, 1, &publish).unwrap();
+            encode::raw_header(&mut out, 1, basic::CLASS_ID, 16_000, &[0, 0]);
+            encode::body(&mut out, 1, &name.repeat(16_000).into_bytes(), 131_072);
+        }
+    }
+    for name in ["a", "b"] {
+        let (queue, no_ack) = (ShortStr::new(name).unwrap(), true);
+        let consume = basic::Consume { queue, no_ack, ..basic::Consume::default() };
+        encode::method(&mut out, 1, &consume).unwrap();
+    }
+    client.write_all(&out).await.unwrap();
+    // Of each there are more than three million octets.
+    let mut octets = vec![0; 2_000_000];
+    client.read_exact(&mut octets).await.unwrap();
+    for name in ["a", "b"] {
+        let body = name.repeat(1000).into_bytes();
+        assert!(octets.windows(body.len()).any(|window| window == body), "none of {name}");
+    }
 }

@@ -54,6 +54,7 @@ use amqp091::types::{Method, ShortStr};
 use bytes::BytesMut;
 
 pub(crate) use self::connection::ConnectionKey;
+pub(crate) use self::handshake::FRAME_MIN;
 pub(crate) use self::output::Output;
 pub(crate) use self::settled::{Answer, Question};
 
@@ -99,6 +100,8 @@ pub(crate) struct Core {
     settings: Settings,
     /// The time, since the broker was started.
     pub(crate) now: Duration,
+    /// How far the time is being put forward at present.
+    pub(crate) horizon: Duration,
     /// The wall clock's time when the broker was started, since 1970.
     epoch: Duration,
     vhosts: Slab<Vhost>,
@@ -157,6 +160,7 @@ impl Core {
         let mut core = Self {
             settings,
             now: Duration::ZERO,
+            horizon: Duration::ZERO,
             epoch,
             vhosts: Slab::default(),
             vhost_names: HashMap::new(),
@@ -244,7 +248,12 @@ impl Core {
     /// Serves the queues that waited for this client to read.
     fn serve_stalled(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        for queue in std::mem::take(&mut connection.stalled) {
+        // The one that came first last time comes last now.
+        let mut stalled = std::mem::take(&mut connection.stalled);
+        if !stalled.is_empty() {
+            stalled.rotate_left(1);
+        }
+        for queue in stalled {
             if let Some(queue) = self.queues.get_mut(queue) {
                 queue.may_serve = true;
             }
