@@ -46,6 +46,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Broker {
     shared: Arc<Shared>,
+    /// How many there are.
+    nodes: u16,
     doors: Vec<Arc<Door>>,
     /// Those for TLS.
     tls_doors: Vec<Arc<Door>>,
@@ -69,13 +71,15 @@ impl Broker {
         BrokerBuilder::default()
     }
 
-    pub(crate) async fn run(builder: BrokerBuilder) -> io::Result<Self> {
+    pub(crate) async fn run(mut builder: BrokerBuilder) -> io::Result<Self> {
+        builder.check()?;
         let shared = Shared::new(builder.settings, builder.manual_time);
         shared.with(|core, _| core.set_node_count(builder.nodes));
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_time(Arc::clone(&shared)));
         let mut broker = Self {
             shared,
+            nodes: builder.nodes,
             doors: Vec::new(),
             tls_doors: Vec::new(),
             addresses: Vec::new(),
@@ -325,18 +329,38 @@ impl Broker {
     }
 
     /// One of the nodes, counted from 1, where it was started with several
-    /// ([`BrokerBuilder::nodes`]). One that there isn't does nothing.
-    pub const fn node(&self, number: u16) -> Node<'_> {
-        Node::new(self, number.wrapping_sub(1))
+    /// ([`BrokerBuilder::nodes`]).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such node, or there are no nodes: to kill it would show nothing.
+    #[track_caller]
+    pub fn node(&self, number: u16) -> Node<'_> {
+        Node::new(self, self.node_index(number))
+    }
+
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test that says what can't be has to hear of it")]
+    fn node_index(&self, number: u16) -> u16 {
+        match (number.checked_sub(1), self.nodes) {
+            (_, 1) => panic!("there are no nodes: the broker wasn't started with several"),
+            (Some(index), count) if index < count => index,
+            (_, count) => panic!("there is no node {number}: they are counted from 1 to {count}"),
+        }
     }
 
     /// Cuts these nodes, counted from 1, off from the others. Those on the side that has no majority stop
     /// serving, as with `pause_minority`: their connections are reset, and their ports closed.
+    ///
+    /// # Panics
+    ///
+    /// As [`node`](Self::node).
+    #[track_caller]
     pub fn partition(&self, nodes: &[u16]) {
-        let count = u16::try_from(self.addresses.len()).unwrap_or(u16::MAX);
+        let cut: Vec<u16> = nodes.iter().map(|&number| self.node_index(number)).collect();
         let (these, others): (Vec<u16>, Vec<u16>) =
-            (0..count).partition(|index| nodes.contains(&(index + 1)));
-        let half = usize::from(count) / 2;
+            (0..self.nodes).partition(|index| cut.contains(index));
+        let half = usize::from(self.nodes) / 2;
         for side in [these, others] {
             if side.len() <= half {
                 // It is closed: nothing to open.
@@ -351,13 +375,17 @@ impl Broker {
     ///
     /// When the operating system doesn't let one listen any more.
     pub fn heal(&self) -> io::Result<()> {
-        let count = u16::try_from(self.addresses.len()).unwrap_or(u16::MAX);
-        self.set_nodes(&(0..count).collect::<Vec<_>>(), NodeState::Up)
+        self.set_nodes(&(0..self.nodes).collect::<Vec<_>>(), NodeState::Up)
     }
 
     /// Nodes that are down have their ports closed.
     pub(crate) fn set_nodes(&self, nodes: &[u16], state: NodeState) -> io::Result<()> {
-        let doors = || nodes.iter().filter_map(|&node| self.doors.get(usize::from(node)));
+        // The ports for TLS are the first node's.
+        let tls_doors = if nodes.contains(&0) { self.tls_doors.as_slice() } else { &[] };
+        let doors = || {
+            let plain = nodes.iter().filter_map(|&node| self.doors.get(usize::from(node)));
+            plain.chain(tls_doors)
+        };
         if state == NodeState::Down {
             doors().for_each(|door| door.close());
         }
@@ -421,16 +449,29 @@ impl Broker {
 
     /// The queue of this name in the virtual host `/`.
     pub fn queue(&self, name: impl AsRef<[u8]>) -> Option<QueueInfo> {
-        let is_it =
-            |info: &QueueInfo| info.virtual_host == "/" && info.name.as_ref() == name.as_ref();
-        self.queues().into_iter().find(is_it)
+        self.queue_in("/", name)
+    }
+
+    /// The same in another virtual host.
+    pub fn queue_in(&self, virtual_host: &str, name: impl AsRef<[u8]>) -> Option<QueueInfo> {
+        let name = ShortStr::new(name).ok()?;
+        self.shared.with(|core, _| core.queue_info(virtual_host, &name))
     }
 
     /// The ready messages of a queue in the virtual host `/`, in the order in which they would be
     /// delivered; `None` if there is no such queue.
     pub fn messages(&self, queue: impl AsRef<[u8]>) -> Option<Vec<StoredMessage>> {
+        self.messages_in("/", queue)
+    }
+
+    /// The same in another virtual host.
+    pub fn messages_in(
+        &self,
+        virtual_host: &str,
+        queue: impl AsRef<[u8]>,
+    ) -> Option<Vec<StoredMessage>> {
         let queue = ShortStr::new(queue).ok()?;
-        self.shared.with(|core, _| core.stored("/", &queue))
+        self.shared.with(|core, _| core.stored(virtual_host, &queue))
     }
 
     /// All exchanges, by virtual host and name, the predeclared ones included.

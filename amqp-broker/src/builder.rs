@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::broker::Broker;
 #[cfg(doc)]
 use crate::cluster::Node;
+use crate::core::FRAME_MIN;
 use crate::event::BrokerEvent;
 use crate::permissions::Permissions;
 use crate::profile::Profile;
@@ -25,6 +26,7 @@ pub struct BrokerBuilder {
     #[cfg(feature = "tls")]
     pub(crate) tls: Vec<(SocketAddr, Tls)>,
     pub(crate) manual_time: bool,
+    is_default_heartbeat: bool,
     pub(crate) nodes: u16,
 }
 
@@ -37,6 +39,7 @@ impl Default for BrokerBuilder {
             #[cfg(feature = "tls")]
             tls: Vec::new(),
             manual_time: false,
+            is_default_heartbeat: true,
             nodes: 1,
         }
     }
@@ -146,7 +149,7 @@ impl BrokerBuilder {
     }
 
     /// The frame-max to offer, octets; a larger frame closes the connection with 501 (`FRAME_ERROR`).
-    /// Default: 131,072.
+    /// At least 4096, or 0 for no limit. Default: 131,072.
     pub const fn frame_max(mut self, octets: u32) -> Self {
         self.settings.frame_max = octets;
         self
@@ -159,9 +162,11 @@ impl BrokerBuilder {
         self
     }
 
-    /// The heartbeat interval to offer, whole seconds. Default: 60 s.
+    /// The heartbeat interval to offer, whole seconds; none if that is zero. Default: 60 s, and none with
+    /// [`manual_time`](Self::manual_time).
     pub const fn heartbeat(mut self, interval: Duration) -> Self {
         self.settings.heartbeat = interval;
+        self.is_default_heartbeat = false;
         self
     }
 
@@ -213,24 +218,44 @@ impl BrokerBuilder {
     /// Has time go by for the broker only by [`Broker::advance`]: nothing expires, no heartbeat is due and
     /// no delay ends otherwise. Default: the runtime's time, which can be paused
     /// (`tokio::time::pause`), and put forward for the broker alone by [`Broker::advance`].
+    ///
+    /// No heartbeats are offered then, unless [`heartbeat`](Self::heartbeat) says which: a client's would
+    /// come by another clock.
     pub const fn manual_time(mut self) -> Self {
         self.manual_time = true;
         self
     }
 
-    /// So many nodes that share what the broker holds, each with a port of its own: see [`Node`]. Default:
-    /// one.
+    /// So many nodes that share what the broker holds, each with a port of its own, the addresses to listen on
+    /// in their order: see [`Node`]. Default: one.
     pub const fn nodes(mut self, count: u16) -> Self {
         self.nodes = if count == 0 { 1 } else { count };
         self
+    }
+
+    /// What can't be is refused, and what hangs together is put right.
+    pub(crate) fn check(&mut self) -> io::Result<()> {
+        let refused = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if self.manual_time && self.is_default_heartbeat {
+            self.settings.heartbeat = Duration::ZERO;
+        }
+        let (addresses, nodes) = (self.addresses.len(), self.nodes);
+        if nodes > 1 && addresses > usize::from(nodes) {
+            return refused(format!("{addresses} addresses are too many for {nodes} nodes"));
+        }
+        let frame_max = self.settings.frame_max;
+        if (1..FRAME_MIN).contains(&frame_max) {
+            return refused(format!("a frame-max of {frame_max} is below {FRAME_MIN}, the least"));
+        }
+        Ok(())
     }
 
     /// Starts it.
     ///
     /// # Errors
     ///
-    /// When an address can't be bound, or a certificate can't be used
-    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    /// When an address can't be bound; when a certificate can't be used, the frame-max is below 4096, or there are
+    /// more addresses than nodes ([`InvalidInput`](io::ErrorKind::InvalidInput)).
     pub async fn start(self) -> io::Result<Broker> {
         Broker::run(self).await
     }

@@ -137,3 +137,23 @@ async fn a_classic_queue_goes_with_its_node() {
     broker.node(1).kill();
     consumer.next().await.unwrap().unwrap_err();
 }
+
+#[tokio::test]
+async fn a_node_that_there_is_not_can_not_be_killed() {
+    let three = Broker::builder().nodes(3).start().await.unwrap();
+    let one = Broker::start().await.unwrap();
+    for (broker, number, why) in [
+        (&three, 4, "there is no node 4: they are counted from 1 to 3"),
+        (&three, 0, "there is no node 0"),
+        (&one, 1, "there are no nodes"),
+    ] {
+        for act in [|broker: &Broker, n| broker.node(n).kill(), |b: &Broker, n| b.partition(&[n])] {
+            let act = std::panic::AssertUnwindSafe(|| act(broker, number));
+            let payload = std::panic::catch_unwind(act).unwrap_err();
+            let said = payload.downcast_ref::<String>().cloned();
+            let said = said.or_else(|| payload.downcast_ref::<&str>().map(|&text| text.into()));
+            assert!(said.as_ref().is_some_and(|said| said.contains(why)), "{said:?}");
+        }
+    }
+    Connection::open(&one.url()).await.unwrap();
+}

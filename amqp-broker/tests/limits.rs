@@ -349,3 +349,30 @@ async fn who_is_silent_for_two_heartbeats_is_gone() {
     broker.advance(Duration::from_secs(4));
     silent.ended().await;
 }
+
+#[tokio::test]
+async fn a_broker_that_can_not_be_is_not_started() {
+    let few = Broker::builder().nodes(2).listen(FREE).listen(FREE).listen(FREE);
+    for (builder, why) in [
+        (few, "3 addresses are too many for 2 nodes"),
+        (Broker::builder().frame_max(4095), "a frame-max of 4095 is below 4096"),
+    ] {
+        let error = builder.start().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    Broker::builder().frame_max(0).start().await.unwrap();
+}
+
+#[tokio::test]
+async fn queues_of_every_virtual_host_can_be_looked_at() {
+    let broker = Broker::builder().virtual_host("tenant").start().await.unwrap();
+    let connection = Connection::open(&url_as(&broker, "guest:guest", "tenant")).await.unwrap();
+    let channel = connection.channel().await.unwrap();
+    channel.queue_declare("q").await.unwrap();
+    channel.publish("", "q", "theirs").await.unwrap().confirmed().await.unwrap();
+    assert!(broker.queue("q").is_none() && broker.messages("q").is_none());
+    assert_eq!(broker.queue_in("tenant", "q").unwrap().ready, 1);
+    assert_eq!(broker.messages_in("tenant", "q").unwrap()[0].body, "theirs");
+    assert!(broker.queue_in("nowhere", "q").is_none());
+}

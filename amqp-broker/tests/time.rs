@@ -383,3 +383,37 @@ async fn the_clock_goes_only_so_far() {
     assert!(publish.await.is_confirmed());
     channel.queue_declare("q").expires(MINUTE).message_ttl(MINUTE).await.unwrap();
 }
+
+#[tokio::test]
+async fn four_hundred_years_go_by_at_once_for_clients_that_cannot_be_heard() {
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let mut blocked = raw_client(&broker, 1).await;
+    read_until_quiet(&broker, &mut blocked).await;
+    broker.block("low on memory");
+    let mut out = BytesMut::new();
+    put_publish(&mut out);
+    blocked.write_all(&out).await.unwrap();
+    broker.settled().await;
+    let silent = broker.on_connect().go_silent();
+    let _newcomer = broker.connect();
+    broker.advance(MINUTE * 60 * 24 * 365 * 400);
+    assert_eq!(broker.connections().len(), 2);
+    // From then on each has its time again.
+    broker.unblock();
+    silent.release();
+    broker.advance(MINUTE);
+    broker.settled().await;
+    assert_eq!(broker.connections().len(), 0);
+}
+
+#[tokio::test]
+async fn who_keeps_another_time_is_asked_for_no_heartbeats() {
+    let broker = Broker::builder().manual_time().start().await.unwrap();
+    let connection = Connection::open(&broker.url()).await.unwrap();
+    let channel = connection.channel().await.unwrap();
+    broker.advance(MINUTE * 60);
+    channel.queue_declare("q").await.unwrap();
+    let broker = Broker::builder().heartbeat(MINUTE).manual_time().start().await.unwrap();
+    let connection = Connection::open(&broker.url()).await.unwrap();
+    assert_eq!(connection.heartbeat(), MINUTE);
+}

@@ -260,3 +260,24 @@ async fn the_mechanism_is_offered_to_who_can_use_it() {
     assert_eq!(start.mechanisms.as_ref(), b"PLAIN ANONYMOUS AMQPLAIN");
     by_certificate(&broker, &authority, "orders").await.unwrap();
 }
+
+#[tokio::test]
+async fn ports_for_tls_are_closed_with_the_others() {
+    let Place { authority, tls } = place();
+    let broker = Broker::builder().tls(tls).nodes(3).start().await.unwrap();
+    let is_refused = async || {
+        let attempt = TcpStream::connect(broker.tls_addresses()[0]).await;
+        attempt.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    broker.refuse_connections();
+    assert!(is_refused().await);
+    broker.accept_connections().unwrap();
+    connect(&broker, trusting(&authority)).await.unwrap();
+    // They are the first node's.
+    broker.node(2).kill();
+    connect(&broker, trusting(&authority)).await.unwrap();
+    broker.node(1).kill();
+    assert!(is_refused().await);
+    broker.heal().unwrap();
+    connect(&broker, trusting(&authority)).await.unwrap();
+}

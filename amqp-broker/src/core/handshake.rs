@@ -15,7 +15,7 @@ use crate::event::BrokerEvent;
 use crate::profile::Profile;
 
 /// The least frame-max that the specification allows, octets.
-const FRAME_MIN: u32 = 4096;
+pub(crate) const FRAME_MIN: u32 = 4096;
 
 impl Core {
     /// Looks for the protocol header; `false` while it isn't whole.

@@ -5,13 +5,32 @@ use amqp091::types::ShortStr;
 use super::Core;
 use super::connection::ConnectionKey;
 use super::exchange::Destination;
+use super::queue::Queue;
 use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
 
 impl Core {
     pub(crate) fn queue_infos(&self) -> Vec<QueueInfo> {
-        let infos = self.queues.iter().map(|(_, queue)| QueueInfo {
+        let mut infos: Vec<_> = self.queues.iter().map(|(_, queue)| self.info_of(queue)).collect();
+        infos.sort_by(|one, other| {
+            (&one.virtual_host, one.name.as_ref()).cmp(&(&other.virtual_host, other.name.as_ref()))
+        });
+        infos
+    }
+
+    /// One queue, by its name.
+    pub(crate) fn queue_info(&self, vhost: &str, queue: &ShortStr) -> Option<QueueInfo> {
+        self.queue_of(vhost, queue).map(|queue| self.info_of(queue))
+    }
+
+    fn queue_of(&self, vhost: &str, queue: &ShortStr) -> Option<&Queue> {
+        let vhost = self.vhosts.get(*self.vhost_names.get(vhost)?)?;
+        self.queues.get(*vhost.queues.get(queue)?)
+    }
+
+    fn info_of(&self, queue: &Queue) -> QueueInfo {
+        QueueInfo {
             name: queue.name.clone(),
             virtual_host: self.vhost_name(queue.vhost).to_owned(),
             ready: queue.len(),
@@ -23,12 +42,7 @@ impl Core {
             exclusive: queue.owner.is_some(),
             auto_delete: queue.auto_delete,
             arguments: queue.table.clone(),
-        });
-        let mut infos: Vec<_> = infos.collect();
-        infos.sort_by(|one, other| {
-            (&one.virtual_host, one.name.as_ref()).cmp(&(&other.virtual_host, other.name.as_ref()))
-        });
-        infos
+        }
     }
 
     pub(crate) fn exchange_infos(&self) -> Vec<ExchangeInfo> {
@@ -135,8 +149,7 @@ impl Core {
 
     /// The ready messages of a queue, in the order in which they would be delivered.
     pub(crate) fn stored(&self, vhost: &str, queue: &ShortStr) -> Option<Vec<StoredMessage>> {
-        let vhost = self.vhosts.get(*self.vhost_names.get(vhost)?)?;
-        let queue = self.queues.get(*vhost.queues.get(queue)?)?;
+        let queue = self.queue_of(vhost, queue)?;
         let messages = queue.ready().map(|entry| StoredMessage {
             exchange: entry.message.exchange.clone(),
             routing_key: entry.message.routing_key.clone(),
