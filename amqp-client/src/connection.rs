@@ -225,11 +225,15 @@ impl Connection {
 
     /// What this connection has done so far, in numbers.
     ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), amqp091_client::Error> {
-    /// let connection = amqp091_client::Connection::open("amqp://localhost").await?;
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = amqp091_broker::Broker::start().await?;
+    /// # let connection = amqp091_client::Connection::open(&broker.url()).await?;
+    /// let channel = connection.channel().await?;
+    /// channel.publish("amq.topic", "news", "hello").await?.confirmed().await?;
     /// let counters = connection.counters();
-    /// println!("{} published, {} unconfirmed", counters.published, counters.unconfirmed);
+    /// assert_eq!((counters.published, counters.unconfirmed), (1, 0));
     /// # Ok(()) }
     /// ```
     pub fn counters(&self) -> Counters {

@@ -37,10 +37,13 @@ const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 /// doesn't exist, is opened again by the next call. Replies to nobody, such as to a call that was dropped
 /// or is over, are counted and dropped.
 ///
-/// ```no_run
+/// ```
 /// use amqp091_client::{Connection, RpcClient, RpcError};
 ///
-/// # async fn example(connection: Connection) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = amqp091_broker::Broker::start().await?;
+/// # let connection = Connection::open(&broker.url()).await?;
 /// let client = RpcClient::new(&connection).await?;
 /// match client.call("", "sum", "1 2 3").await {
 ///     Ok(reply) => println!("{}", reply.text()?),
