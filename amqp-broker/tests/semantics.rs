@@ -22,6 +22,8 @@ mod dialogue;
 mod exchanges;
 #[path = "semantics/found.rs"]
 mod found;
+#[path = "semantics/found_quorum.rs"]
+mod found_quorum;
 #[path = "semantics/intended.rs"]
 mod intended;
 #[path = "differential/peer.rs"]

@@ -192,7 +192,7 @@ impl Core {
         let Some(channel) = self.channels.get_mut(channel) else { return };
         channel.consumers.remove(&consumer_tag);
         let number = channel.number;
-        self.end_consumer(key);
+        self.end_one_consumer(key);
         if wants_to_know {
             self.send(connection, number, &basic::Cancel { consumer_tag, no_wait: true });
         }

@@ -8,6 +8,7 @@ use amqp091::types::MethodId;
 use super::channel::{ChannelKey, Mode, Settlement, taken_by};
 use super::connection::{ConnectionKey, Phase};
 use super::consumer::ConsumerKey;
+use super::exchange::QueueKey;
 use super::refusal::{Refusal, reply_text};
 use super::timers::Timer;
 use super::{Core, PATIENCE};
@@ -149,28 +150,30 @@ impl Core {
         connection.stalled.clear();
         let queues = std::mem::take(&mut connection.queues);
         // What its consumers hold must not come back to them.
+        let mut served = Vec::new();
         for (_, channel) in &channels {
-            self.end_consumers(*channel);
+            served.extend(self.end_consumers(*channel));
         }
         for (_, channel) in channels {
             self.end_channel(channel);
             self.channels.remove(channel);
         }
+        served.into_iter().for_each(|queue| self.serve(queue));
         for queue in queues {
             self.delete_queue(queue);
         }
     }
 
-    fn end_consumers(&mut self, key: ChannelKey) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
+    /// Ends a channel's consumers, and returns the queues that are to serve others when what they held has
+    /// come back.
+    fn end_consumers(&mut self, key: ChannelKey) -> Vec<QueueKey> {
+        let Some(channel) = self.channels.get_mut(key) else { return Vec::new() };
         let mut consumers: Vec<_> = channel.consumers.drain().map(|(_, key)| key).collect();
         consumers.sort_unstable();
         if let Some(replies) = channel.replies.take() {
             self.replies.remove(&replies.address);
         }
-        for consumer in consumers {
-            self.end_consumer(consumer);
-        }
+        consumers.into_iter().filter_map(|consumer| self.end_consumer(consumer)).collect()
     }
 
     /// Ends all that a channel has; what it holds goes back to its queues.
@@ -179,7 +182,7 @@ impl Core {
             // What one of its consumers leaves isn't for the others.
             channel.closing = true;
         }
-        self.end_consumers(key);
+        let served = self.end_consumers(key);
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.publish = None;
         channel.has_header = false;
@@ -190,6 +193,7 @@ impl Core {
             channel.unacked.restore(taken_by(pending));
         }
         self.requeue_all(key, Settlement::GiveBack);
+        served.into_iter().for_each(|queue| self.serve(queue));
     }
 
     /// Gives a channel's number back.

@@ -13,6 +13,7 @@ use super::dead_letter::{Reason, sort};
 use super::exchange::QueueKey;
 use super::memory::CONSUMER_COST;
 use super::message::{Entry, REPLY_TO_NAME, encoded, erlang_type};
+use super::queue::Queue;
 use super::refusal::{Done, Refusal, shown};
 use super::{Core, OUTPUT_LIMIT};
 use crate::profile::Profile;
@@ -144,11 +145,13 @@ impl Core {
     /// Whether a consumer's prefetch, and that of its channel, lets it have one more.
     fn has_room(&self, key: ConsumerKey) -> bool {
         self.consumers.get(key).is_some_and(|consumer| {
+            // Quorum queues know nothing of what a channel's consumers share.
+            let is_apart = self.queues.get(consumer.queue).is_some_and(Queue::is_quorum);
             consumer.has_credit()
                 && self
                     .channels
                     .get(consumer.channel)
-                    .is_some_and(|channel| channel.has_credit() && !channel.closing)
+                    .is_some_and(|channel| (is_apart || channel.has_credit()) && !channel.closing)
         })
     }
 
@@ -204,9 +207,9 @@ impl Core {
         self.counts.delivered += 1;
         if !no_ack {
             channel.unacked.push(Held { queue, entry, consumer: Some(consumer_key) });
-            channel.volume += 1;
             if let Some(queue) = self.queues.get_mut(queue) {
                 queue.unacked += 1;
+                channel.volume += usize::from(!queue.is_quorum());
                 // Those leave the line with their last room, not when it would be their turn.
                 if queue.is_quorum()
                     && let Some(consumer) = self.consumers.get_mut(consumer_key)
@@ -464,17 +467,24 @@ impl Core {
             return;
         }
         if let Some(consumer) = channel.consumers.remove(tag) {
-            self.end_consumer(consumer);
+            self.end_one_consumer(consumer);
+        }
+    }
+
+    /// As [`end_consumer`](Self::end_consumer), and serves whoever is next.
+    pub(super) fn end_one_consumer(&mut self, key: ConsumerKey) {
+        if let Some(queue) = self.end_consumer(key) {
+            self.serve(queue);
         }
     }
 
     /// A consumer is gone from its channel: takes it from its queue as well. What it holds stays with
     /// the channel.
-    pub(super) fn end_consumer(&mut self, key: ConsumerKey) {
-        let Some(consumer) = self.consumers.remove(key) else { return };
+    pub(super) fn end_consumer(&mut self, key: ConsumerKey) -> Option<QueueKey> {
+        let consumer = self.consumers.remove(key)?;
         let queue_key = consumer.queue;
         self.note_use(queue_key);
-        let Some(queue) = self.queues.get_mut(queue_key) else { return };
+        let queue = self.queues.get_mut(queue_key)?;
         queue.consumers.retain(|other| *other != key);
         if queue.is_quorum() && consumer.unacked > 0 {
             queue.leaving.insert(key, (consumer.tag, consumer.unacked));
@@ -485,10 +495,10 @@ impl Core {
         }
         if queue.auto_delete && queue.consumers.is_empty() && queue.had_consumer {
             self.delete_queue(queue_key);
-            return;
+            return None;
         }
         queue.may_serve = true;
-        self.serve(queue_key);
+        Some(queue_key)
     }
 
     /// As [`expire`](Self::expire), where there is something to do.

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use amqp091::types::{FieldTable, ShortStr, Value};
 
 use super::arguments::erlang_term;
+use super::bad_input::erlang_binary;
 use super::memory::{BINDING_COST, Share, WORD_COST, weight};
 use super::message::erlang_type;
 use super::queue::Queue;
-use super::refusal::{Done, Refusal, shown};
+use super::refusal::{Done, Refusal};
 use super::slab::Key;
 use super::topic::Topics;
 
@@ -108,8 +109,8 @@ impl Match {
                 b"any-with-x" => (true, true),
                 other => {
                     return Err(Refusal::precondition(format!(
-                        "Invalid x-match field value <<\"{}\">>; expected all, any, all-with-x, or any-with-x",
-                        shown(other)
+                        "Invalid x-match field value {}; expected all, any, all-with-x, or any-with-x",
+                        erlang_binary(other)
                     )));
                 }
             },

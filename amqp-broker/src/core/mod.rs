@@ -36,6 +36,7 @@ mod permit;
 mod publish;
 mod queue;
 mod refusal;
+mod remove;
 mod restart;
 pub(crate) mod sense;
 mod settle;

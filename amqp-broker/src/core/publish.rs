@@ -237,9 +237,9 @@ impl Core {
         queue.push(Entry { expires, ..Entry::new(Arc::clone(message), position) });
         self.serve(key);
         let has_dropped = self.trim(key);
-        let is_alone = self.queues.get(key).is_some_and(|queue| queue.len() == 1);
+        let is_alone = || self.queues.get(key).is_some_and(|queue| queue.len() == 1);
         // RabbitMQ doesn't look where a message overtakes others by its priority.
-        if has_dropped || (is_alone && expires.is_some()) {
+        if has_dropped || (expires.is_some() && is_alone()) {
             self.expire_due(key);
             self.arm_head(key);
         }

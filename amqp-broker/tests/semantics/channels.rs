@@ -94,3 +94,15 @@ async fn what_the_broker_keeps_for_itself() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_secret_may_be_updated() {
+    everywhere(async |place| {
+        let (connection, channel) = place.open().await;
+        connection.update_secret("guest", "it was time").await.unwrap();
+        let name = queue(&channel, []).await;
+        put(&channel, &name, "m").await;
+        assert_eq!(ready(&channel, &name).await, 1);
+    })
+    .await;
+}

@@ -139,3 +139,31 @@ async fn counts() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn twenty_times_again_are_enough_for_4() {
+    everywhere(async |place| {
+        let (_connection, channel) = place.open().await;
+        let dead = queue(&channel, []).await;
+        let arguments = [
+            ("x-dead-letter-exchange", Value::from("")),
+            ("x-dead-letter-routing-key", Value::from(&dead)),
+        ];
+        let name = quorum(&channel, arguments).await;
+        put(&channel, &name, "m").await;
+        let mut consumer = channel.consume(&name).await.unwrap();
+        for count in 0..21 {
+            let delivery = next(&mut consumer).await;
+            assert_eq!(delivery.redelivered, count > 0);
+            delivery.nack(true).unwrap();
+        }
+        if place.is_4() {
+            assert_eq!(take(&channel, &dead).await, "m");
+        } else {
+            next(&mut consumer).await.ack().unwrap();
+        }
+        until_ready(&channel, &name, 0).await;
+        channel.queue_delete(&name).await.unwrap();
+    })
+    .await;
+}
