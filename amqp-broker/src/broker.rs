@@ -4,13 +4,13 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use amqp091::types::{Method, ShortStr};
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ use crate::inspect::{
 use crate::shared::Shared;
 #[cfg(feature = "tls")]
 use crate::tls::Acceptor;
-use crate::transport::MemoryStream;
+use crate::transport::{BrokerEnd, MemoryStream};
 use crate::unsettled::Unsettled;
 
 /// Octets that fit into a connection in memory, each way.
@@ -52,8 +52,9 @@ pub struct Broker {
     /// Those for TLS.
     tls_doors: Vec<Arc<Door>>,
     addresses: Vec<SocketAddr>,
-    runtime: Handle,
-    tasks: Mutex<JoinSet<()>>,
+    /// Takes in those who come in memory.
+    in_memory: UnboundedSender<Driver<BrokerEnd>>,
+    tasks: JoinSet<()>,
 }
 
 impl Broker {
@@ -77,14 +78,16 @@ impl Broker {
         shared.with(|core, _| core.set_node_count(builder.nodes));
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_time(Arc::clone(&shared)));
+        let (in_memory, coming) = mpsc::unbounded_channel();
+        tasks.spawn(serve_in_memory(coming));
         let mut broker = Self {
             shared,
             nodes: builder.nodes,
             doors: Vec::new(),
             tls_doors: Vec::new(),
             addresses: Vec::new(),
-            runtime: Handle::current(),
-            tasks: Mutex::new(tasks),
+            in_memory,
+            tasks,
         };
         let mut addresses = builder.addresses;
         while addresses.len() < usize::from(builder.nodes) && builder.nodes > 1 {
@@ -96,7 +99,7 @@ impl Broker {
             let index = broker.shared.with(|core, _| core.add_listener());
             let node = u16::try_from(broker.doors.len()).unwrap_or(u16::MAX);
             let clients = Clients { shared: Arc::clone(&broker.shared), node, kind: Kind::Plain };
-            broker.spawn(listen(clients, Arc::clone(&door), index));
+            broker.tasks.spawn(listen(clients, Arc::clone(&door), index));
             broker.doors.push(door);
         }
         #[cfg(feature = "tls")]
@@ -106,17 +109,10 @@ impl Broker {
             let index = broker.shared.with(|core, _| core.add_listener());
             let kind = Kind::Tls(acceptor);
             let clients = Clients { shared: Arc::clone(&broker.shared), node: 0, kind };
-            broker.spawn(listen(clients, Arc::clone(&door), index));
+            broker.tasks.spawn(listen(clients, Arc::clone(&door), index));
             broker.tls_doors.push(door);
         }
         Ok(broker)
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those of clients that are gone are let go of.
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(task, &self.runtime);
     }
 
     /// The addresses that it listens on.
@@ -168,7 +164,8 @@ impl Broker {
     pub fn connect(&self) -> MemoryStream {
         let (client, server) = MemoryStream::pair(DUPLEX);
         let key = self.shared.with(|core, now| core.connect("memory".to_owned(), 0, now));
-        self.spawn(Driver::new(Arc::clone(&self.shared), key, server));
+        // It is taken in as long as the broker is there.
+        let _ = self.in_memory.send(Driver::new(Arc::clone(&self.shared), key, server));
         client
     }
 
@@ -511,7 +508,7 @@ impl Broker {
         self.shared.with(|core, now| core.shut_down(now));
         // Who doesn't answer doesn't hold it up.
         let _ = tokio::time::timeout(FAREWELL, self.shared.deserted()).await;
-        self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).shutdown().await;
+        self.tasks.shutdown().await;
     }
 }
 
@@ -583,6 +580,20 @@ async fn listen(by: Clients, door: Arc<Door>, index: usize) {
                 by.shared.with(|core, _| core.report_listener(index, question));
             }
         }
+    }
+}
+
+/// Serves those who come in memory, each by a task of its own, which end with this one.
+async fn serve_in_memory(mut coming: UnboundedReceiver<Driver<BrokerEnd>>) {
+    let mut clients = JoinSet::new();
+    while let Some(driver) = poll_fn(|cx| {
+        // Those who are gone are let go of meanwhile.
+        while let Poll::Ready(Some(_)) = clients.poll_join_next(cx) {}
+        coming.poll_recv(cx)
+    })
+    .await
+    {
+        clients.spawn(driver);
     }
 }
 

@@ -64,7 +64,7 @@ impl Core {
             if !self.is_exhausted() {
                 self.send_on(&dead);
             }
-            self.effort += 1;
+            self.effort += 8;
             if self.effort - before > EFFORT && !self.dead.is_empty() {
                 self.timers.set(self.now, Timer::Dead);
                 return;

@@ -11,7 +11,9 @@ use super::message::erlang_type;
 use super::queue::Queue;
 use super::refusal::{Done, Refusal};
 use super::slab::Key;
+use super::targets::Targets;
 use super::topic::Topics;
+use super::vhost::give_back;
 
 pub(crate) type ExchangeKey = Key<Exchange>;
 pub(crate) type QueueKey = Key<Queue>;
@@ -77,8 +79,8 @@ pub(crate) struct Exchange {
 /// The bindings, as they are looked up.
 #[derive(Debug)]
 enum Routes {
-    Direct(HashMap<ShortStr, Vec<Destination>>),
-    Fanout(Vec<(Destination, ShortStr)>),
+    Direct(HashMap<ShortStr, Targets<Destination>>),
+    Fanout(Targets<(Destination, ShortStr)>),
     Topic(Box<Topics>),
     Headers(Vec<HeadersBinding>),
 }
@@ -125,14 +127,46 @@ impl Match {
         Ok(Self { any, with_x })
     }
 
-    fn matches(self, wanted: &FieldTable, headers: Option<&FieldTable>) -> bool {
+    fn matches(self, wanted: &FieldTable, headers: &Headers<'_>) -> bool {
         let mut counted = wanted.iter().filter(|(key, _)| {
             *key != "x-match" && (self.with_x || !key.as_ref().starts_with(b"x-"))
         });
         let has = |(key, wanted): (&ShortStr, &Value)| {
-            headers.and_then(|headers| headers.get(key)).is_some_and(|found| same(wanted, found))
+            headers.get(key).is_some_and(|found| same(wanted, found))
         };
         if self.any { counted.any(has) } else { counted.all(has) }
+    }
+}
+
+/// A message's headers, to be asked for one after the other.
+enum Headers<'a> {
+    Few(Option<&'a FieldTable>),
+    Many(HashMap<&'a [u8], &'a Value>),
+}
+
+impl<'a> Headers<'a> {
+    /// Up to so many are searched one by one.
+    const FEW: usize = 16;
+
+    fn of(headers: Option<&'a FieldTable>) -> Self {
+        match headers {
+            Some(headers) if headers.len() > Self::FEW => {
+                let mut index = HashMap::with_capacity(headers.len());
+                for (key, value) in headers {
+                    // The first of equal ones.
+                    index.entry(key.as_ref()).or_insert(value);
+                }
+                Self::Many(index)
+            }
+            headers => Self::Few(headers),
+        }
+    }
+
+    fn get(&self, key: &ShortStr) -> Option<&'a Value> {
+        match self {
+            Self::Few(headers) => headers.and_then(|headers| headers.get(key)),
+            Self::Many(index) => index.get(key.as_ref()).copied(),
+        }
     }
 }
 
@@ -219,7 +253,7 @@ impl Exchange {
             bindings: HashMap::new(),
             routes: match kind {
                 Kind::Direct => Routes::Direct(HashMap::new()),
-                Kind::Fanout => Routes::Fanout(Vec::new()),
+                Kind::Fanout => Routes::Fanout(Targets::default()),
                 Kind::Topic => Routes::Topic(Box::default()),
                 Kind::Headers => Routes::Headers(Vec::new()),
             },
@@ -286,8 +320,8 @@ impl Exchange {
                 wanted,
             }),
             _ if !is_first => {}
-            Routes::Direct(keys) => keys.entry(key).or_default().push(destination),
-            Routes::Fanout(all) => all.push((destination, key)),
+            Routes::Direct(keys) => keys.entry(key).or_default().insert(destination),
+            Routes::Fanout(all) => all.insert((destination, key)),
             Routes::Topic(topics) => topics.insert(key.as_ref(), destination),
         }
         Ok(true)
@@ -311,6 +345,7 @@ impl Exchange {
         let is_last = same_key.is_empty();
         if is_last {
             self.bindings.remove(&place);
+            give_back(&mut self.bindings);
         }
         match &mut self.routes {
             Routes::Headers(bindings) => bindings.retain(|found| {
@@ -321,13 +356,14 @@ impl Exchange {
             _ if !is_last => {}
             Routes::Direct(keys) => {
                 if let Some(destinations) = keys.get_mut(key) {
-                    destinations.retain(|found| *found != destination);
+                    destinations.remove(&destination);
                     if destinations.is_empty() {
                         keys.remove(key);
+                        give_back(keys);
                     }
                 }
             }
-            Routes::Fanout(all) => all.retain(|(found, at)| *found != destination || at != key),
+            Routes::Fanout(all) => all.remove(&(destination, key.clone())),
             Routes::Topic(topics) => topics.remove(key.as_ref(), destination),
         }
         true
@@ -361,14 +397,20 @@ impl Exchange {
     ) {
         match &mut self.routes {
             Routes::Direct(keys) => {
-                keys.get(key).into_iter().flatten().copied().for_each(found);
+                let destinations = keys.get(key).into_iter().flat_map(Targets::all);
+                destinations.copied().for_each(found);
             }
-            Routes::Fanout(all) => all.iter().for_each(|(destination, _)| found(*destination)),
+            Routes::Fanout(all) => {
+                all.all().iter().for_each(|(destination, _)| found(*destination));
+            }
             Routes::Topic(topics) => topics.matches(key.as_ref(), found),
-            Routes::Headers(bindings) => bindings
-                .iter()
-                .filter(|binding| binding.wanted.matches(&binding.arguments, headers))
-                .for_each(|binding| found(binding.destination)),
+            Routes::Headers(bindings) => {
+                let headers = Headers::of(headers);
+                bindings
+                    .iter()
+                    .filter(|binding| binding.wanted.matches(&binding.arguments, &headers))
+                    .for_each(|binding| found(binding.destination));
+            }
         }
     }
 }

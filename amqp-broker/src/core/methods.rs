@@ -130,6 +130,8 @@ impl Core {
             }
             return Ok(());
         }
+        // Other methods than the most frequent ones take longer.
+        self.effort += 3;
         if matches!(
             method,
             ToServer::ExchangeDeclare(_)

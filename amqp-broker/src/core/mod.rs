@@ -42,6 +42,7 @@ pub(crate) mod sense;
 mod settle;
 mod settled;
 mod slab;
+mod targets;
 mod timers;
 mod topic;
 mod vhost;

@@ -207,8 +207,8 @@ impl Queue {
     /// Takes the next message.
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         let entry = self.ready.iter_mut().rev().find_map(pop_from)?;
-        self.ready_len -= 1;
         self.ready_octets -= entry.message.size();
+        self.ready_len -= 1;
         Some(entry)
     }
 
@@ -219,8 +219,8 @@ impl Queue {
             return None;
         }
         let entry = pop_from(ready)?;
-        self.ready_len -= 1;
         self.ready_octets -= entry.message.size();
+        self.ready_len -= 1;
         Some(entry)
     }
 

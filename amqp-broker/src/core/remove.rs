@@ -73,6 +73,7 @@ impl Core {
         }
         if let Some(vhost) = self.vhosts.get_mut(queue.vhost) {
             vhost.queues.remove(&queue.name);
+            super::vhost::give_back(&mut vhost.queues);
         }
         if let Some(owner) = queue.owner.and_then(|owner| self.connections.get_mut(owner)) {
             owner.queues.retain(|other| *other != key);

@@ -66,7 +66,12 @@ impl<T> fmt::Debug for Key<T> {
 pub(crate) struct Slab<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
+    /// What the next thing's key has.
+    generation: u32,
 }
+
+/// So many free places are never too many.
+const FREE_PLACES: usize = 64;
 
 struct Place<T> {
     generation: u32,
@@ -75,7 +80,7 @@ struct Place<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
+        Self { places: Vec::new(), free: Vec::new(), generation: 0 }
     }
 }
 
@@ -86,9 +91,10 @@ impl<T> Slab<T> {
             // Four thousand million things don't fit into memory.
             (self.places.len() - 1) as u32
         });
-        let place = &mut self.places[index as usize];
-        place.thing = Some(thing);
-        Key { index, generation: place.generation, kind: PhantomData }
+        let generation = self.generation;
+        self.generation = generation.wrapping_add(1);
+        self.places[index as usize] = Place { generation, thing: Some(thing) };
+        Key { index, generation, kind: PhantomData }
     }
 
     pub(crate) fn remove(&mut self, key: Key<T>) -> Option<T> {
@@ -97,9 +103,29 @@ impl<T> Slab<T> {
             return None;
         }
         let thing = place.thing.take()?;
-        place.generation = place.generation.wrapping_add(1);
         self.free.push(key.index);
+        // Seldom, so that it costs little for each.
+        if self.free.len() > FREE_PLACES
+            && self.free.len().is_power_of_two()
+            && self.free.len() > self.places.len() / 2
+            || self.free.len() == self.places.len()
+        {
+            self.shrink();
+        }
         Some(thing)
+    }
+
+    /// Gives back the free places at the end.
+    fn shrink(&mut self) {
+        let used = self.places.iter().rposition(|place| place.thing.is_some());
+        let len = used.map_or(0, |last| last + 1);
+        if self.places.capacity() <= FREE_PLACES {
+            return;
+        }
+        self.places.truncate(len);
+        self.places.shrink_to(FREE_PLACES);
+        self.free.retain(|index| (*index as usize) < len);
+        self.free.shrink_to(FREE_PLACES);
     }
 
     #[inline]

@@ -58,6 +58,9 @@ struct Word {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct Step(Place, u32);
 
+/// A tree that was larger than this is given back when nothing is left in it.
+const KEEP_NODES: usize = 64;
+
 #[derive(Debug, Default)]
 struct Node {
     /// The round that reached it last.
@@ -256,6 +259,11 @@ impl Topics {
             }
             at = parent;
         }
+        let len = self.nodes.len();
+        let root = self.node(ROOT);
+        if root.followers == 0 && root.destinations.as_slice().is_empty() && len > KEEP_NODES {
+            *self = Self::default();
+        }
     }
 
     /// Forgets where a word leads, and the word itself if it leads nowhere else.
@@ -378,7 +386,7 @@ mod tests {
         for (pattern, &destination) in patterns.iter().zip(&keys) {
             topics.remove(&pattern.join(&b'.'), destination);
         }
-        assert_eq!(topics.free.len() + 1, topics.nodes.len());
+        assert_eq!(topics.nodes.len(), 1);
         assert_eq!((topics.words.len(), topics.steps.len()), (0, 0));
         topics.matches(b"a", |_| panic!("nothing is left"));
     }

@@ -1,6 +1,7 @@
 //! Virtual hosts: namespaces of exchanges and queues.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use amqp091::protocol::ReplyCode;
 use amqp091::types::{MethodId, ShortStr};
@@ -30,6 +31,13 @@ const PREDECLARED: [(&str, Kind, bool); 6] = [
     ("amq.rabbitmq.trace", Kind::Topic, true),
     ("amq.topic", Kind::Topic, false),
 ];
+
+/// Gives back most places of a map that has many more than it needs.
+pub(crate) fn give_back<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > 64 && map.len() < map.capacity() / 8 {
+        map.shrink_to(map.len() * 2);
+    }
+}
 
 impl Vhost {
     pub(crate) fn new(name: String, exchanges: &mut Slab<Exchange>, meter: &Meter) -> Self {
