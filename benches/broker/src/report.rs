@@ -15,13 +15,17 @@ fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A rate, in thousands.
+/// A whole number, with a comma before each three digits.
 fn thousands(number: f64) -> String {
-    let number = number.round() as u64;
-    if number < 1000 {
-        return number.to_string();
+    let digits = number.round().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
     }
-    format!("{},{:03}", number / 1000, number % 1000)
+    text
 }
 
 pub(crate) fn under_load(
