@@ -403,7 +403,7 @@ impl Core {
                 let other = consumers.get(*other);
                 is_by_turn || other.is_some_and(|other| other.priority >= priority)
             };
-            let index = queue.consumers.iter().take_while(|other| before(other)).count();
+            let index = queue.consumers.partition_point(before);
             queue.consumers.insert(index, consumer);
             queue.exclusive_consumer = method.exclusive && !queue.is_quorum();
             queue.had_consumer = true;
@@ -485,7 +485,10 @@ impl Core {
         let queue_key = consumer.queue;
         self.note_use(queue_key);
         let queue = self.queues.get_mut(queue_key)?;
-        queue.consumers.retain(|other| *other != key);
+        // A connection's consumers end in the order in which they came: the first of many is found at once.
+        if let Some(index) = queue.consumers.iter().position(|other| *other == key) {
+            queue.consumers.remove(index);
+        }
         if queue.is_quorum() && consumer.unacked > 0 {
             queue.leaving.insert(key, (consumer.tag, consumer.unacked));
         }
