@@ -175,7 +175,10 @@ impl Broker {
     ///
     /// Heartbeats are part of it. A client that keeps another time hasn't sent any meanwhile, so one with
     /// a heartbeat is taken for dead after two intervals, as after a silence of that length: switch
-    /// heartbeats off, on either side, where that is not the subject.
+    /// heartbeats off, on either side, where that is not the subject
+    /// ([`BrokerBuilder::manual_time`] offers none).
+    ///
+    /// The clock goes as far as five hundred years, and stays there.
     pub fn advance(&self, span: Duration) {
         self.shared.advance(span);
     }

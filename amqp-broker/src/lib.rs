@@ -35,6 +35,24 @@
 //! assert_eq!(broker.queue("work").map(|queue| queue.ready), Some(0));
 //! # Ok(()) }
 //! ```
+//!
+//! A test without async keeps a runtime for the broker's tasks, of several threads: they run on while the test's own
+//! thread waits. The client's blocking face needs none.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amqp091_client::blocking::{Connection, Wait};
+//!
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! let broker = runtime.block_on(amqp091_broker::Broker::start())?;
+//! let connection = Connection::open(&broker.url())?;
+//! let channel = connection.channel()?;
+//! channel.queue_declare("work").wait()?;
+//! channel.publish("", "work", "hello").wait()?.confirmed()?;
+//! runtime.block_on(broker.settled());
+//! assert_eq!(broker.queue("work").map(|queue| queue.ready), Some(1));
+//! # Ok(()) }
+//! ```
 
 mod broker;
 mod builder;

@@ -11,6 +11,8 @@ type Names = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 /// What needs which is as in RabbitMQ: declaring and deleting needs *configure*; publishing to an exchange,
 /// and being bound to another, needs *write* (the default exchange is called `amq.default` here); consuming
 /// from, getting from and purging a queue, and having others bound to an exchange, needs *read*.
+///
+/// The functions are called while the broker is at work: they must not ask it anything.
 #[derive(Clone)]
 pub struct Permissions {
     configure: Names,

@@ -14,6 +14,9 @@ use crate::shared::Shared;
 /// never fired panics and says what it was waiting for, unless the thread is panicking already, or
 /// [`optional`](Self::optional) was said. The rule ends with its handle, and lets go of what it holds.
 ///
+/// A test that ends early by `?` drops its rules as well, and their panic is what is shown in the place of its error:
+/// where that hides something, `unwrap` shows it.
+///
 /// ```should_panic
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
