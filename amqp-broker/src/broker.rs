@@ -1,18 +1,13 @@
 //! The broker as a program holds it: started, asked for its URL, stopped.
 
-use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use amqp091::types::{Method, ShortStr};
-use tokio::net::TcpStream;
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::builder::BrokerBuilder;
 use crate::cluster::Node;
@@ -25,8 +20,7 @@ use crate::inspect::{
     BindingInfo, ConnectionInfo, ConsumerInfo, Counts, ExchangeInfo, QueueInfo, StoredMessage,
 };
 use crate::shared::Shared;
-#[cfg(feature = "tls")]
-use crate::tls::Acceptor;
+use crate::tasks::{Clients, Kind, keep_time, listen, serve_in_memory};
 use crate::transport::{BrokerEnd, MemoryStream};
 use crate::unsettled::Unsettled;
 
@@ -38,9 +32,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long tests wait until all is settled.
 const SETTLED_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long nobody is let in after the operating system had no socket to give.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// A running broker. It stops when this is dropped.
 #[derive(Debug)]
@@ -519,98 +510,5 @@ impl Drop for Broker {
     /// The tasks end with their set.
     fn drop(&mut self) {
         self.all_doors().for_each(|door| door.release());
-    }
-}
-
-/// How clients of a port are served.
-struct Clients {
-    shared: Arc<Shared>,
-    node: u16,
-    kind: Kind,
-}
-
-enum Kind {
-    Plain,
-    #[cfg(feature = "tls")]
-    Tls(Acceptor),
-}
-
-impl Clients {
-    /// Serves one, by a task of its own.
-    fn serve(&self, tasks: &mut JoinSet<()>, socket: TcpStream, peer: String) {
-        let _ = socket.set_nodelay(true);
-        let shared = Arc::clone(&self.shared);
-        let key = shared.with(|core, now| core.connect(peer, self.node, now));
-        match &self.kind {
-            Kind::Plain => tasks.spawn(Driver::new(shared, key, socket)),
-            #[cfg(feature = "tls")]
-            Kind::Tls(acceptor) => tasks.spawn(Driver::new(shared, key, acceptor.accept(socket))),
-        };
-    }
-}
-
-/// Takes in clients, each with a task of its own, which end with this one.
-async fn listen(by: Clients, door: Arc<Door>, index: usize) {
-    let mut clients = JoinSet::new();
-    let mut questions = by.shared.questions();
-    // One may have been asked before.
-    questions.mark_changed();
-    loop {
-        let accepted = {
-            let mut asked = pin!(questions.changed());
-            poll_fn(|cx| {
-                // Those who are gone are let go of meanwhile.
-                while let Poll::Ready(Some(_)) = clients.poll_join_next(cx) {}
-                if let Poll::Ready(accepted) = door.poll_accept(cx) {
-                    return Poll::Ready(Some(accepted));
-                }
-                asked.as_mut().poll(cx).map(|_| None)
-            })
-            .await
-        };
-        match accepted {
-            Some(Ok((socket, peer))) => by.serve(&mut clients, socket, peer),
-            Some(Err(_)) => {
-                // Out of file descriptors, perhaps: the clients that are there may go on meanwhile.
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-            None => {
-                let question = *questions.borrow_and_update();
-                // Those of whom the runtime has yet to hear.
-                while let Some((socket, peer)) = door.accept_now() {
-                    by.serve(&mut clients, socket, peer);
-                }
-                by.shared.with(|core, _| core.report_listener(index, question));
-            }
-        }
-    }
-}
-
-/// Serves those who come in memory, each by a task of its own, which end with this one.
-async fn serve_in_memory(mut coming: UnboundedReceiver<Driver<BrokerEnd>>) {
-    let mut clients = JoinSet::new();
-    while let Some(driver) = poll_fn(|cx| {
-        // Those who are gone are let go of meanwhile.
-        while let Poll::Ready(Some(_)) = clients.poll_join_next(cx) {}
-        coming.poll_recv(cx)
-    })
-    .await
-    {
-        clients.spawn(driver);
-    }
-}
-
-/// Does what is due when it is.
-async fn keep_time(shared: Arc<Shared>) {
-    loop {
-        let sooner = shared.sooner.notified();
-        match shared.tick() {
-            // Others have their turn meanwhile.
-            Some(next) if next <= Instant::now() => tokio::task::yield_now().await,
-            Some(next) => {
-                let _ = tokio::time::timeout_at(next, sooner).await;
-            }
-            None => sooner.await,
-        }
     }
 }

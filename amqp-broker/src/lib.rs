@@ -68,6 +68,7 @@ mod profile;
 mod rule;
 mod settings;
 mod shared;
+mod tasks;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
