@@ -243,6 +243,9 @@ impl BrokerBuilder {
         if nodes > 1 && addresses > usize::from(nodes) {
             return refused(format!("{addresses} addresses are too many for {nodes} nodes"));
         }
+        if nodes > 1 && addresses == 0 && !self.is_default_address {
+            return refused(format!("{nodes} nodes can't be told apart without sockets"));
+        }
         let frame_max = self.settings.frame_max;
         if (1..FRAME_MIN).contains(&frame_max) {
             return refused(format!("a frame-max of {frame_max} is below {FRAME_MIN}, the least"));
@@ -254,8 +257,8 @@ impl BrokerBuilder {
     ///
     /// # Errors
     ///
-    /// When an address can't be bound; when a certificate can't be used, the frame-max is below 4096, or there are
-    /// more addresses than nodes ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    /// When an address can't be bound; when a certificate can't be used, the frame-max is below 4096, there are
+    /// more addresses than nodes, or several nodes without sockets ([`InvalidInput`](io::ErrorKind::InvalidInput)).
     pub async fn start(self) -> io::Result<Broker> {
         Broker::run(self).await
     }

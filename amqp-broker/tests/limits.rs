@@ -16,7 +16,7 @@ use std::time::Duration;
 use amqp091::encode;
 use amqp091::protocol::{ToClient, basic, channel};
 use amqp091_broker::{Broker, BrokerBuilder, Permissions, Profile};
-use amqp091_client::{Channel, CloseReason, ConnectOptions, Connection, Error};
+use amqp091_client::{Channel, CloseReason, ConnectOptions, Connection, Error, Mechanism};
 use bytes::BytesMut;
 use raw::{Login, Raw};
 
@@ -161,6 +161,16 @@ async fn who_is_let_in_where() {
             let chain = format!("{error:?}").replace('\\', "");
             assert!(chain.contains(&code.to_string()) && chain.contains(text), "{chain}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_anonymous_come_in_as_guest_with_the_known_password() {
+    for (password, is_let_in) in [("guest", true), ("secret", false)] {
+        let broker = Broker::builder().user("guest", password).start().await.unwrap();
+        let options =
+            ConnectOptions::from_uri(&broker.url()).unwrap().mechanisms([Mechanism::Anonymous]);
+        assert_eq!(Connection::connect(&options).await.is_ok(), is_let_in, "{password}");
     }
 }
 
@@ -356,6 +366,10 @@ async fn a_broker_that_can_not_be_is_not_started() {
     for (builder, why) in [
         (few, "3 addresses are too many for 2 nodes"),
         (Broker::builder().frame_max(4095), "a frame-max of 4095 is below 4096"),
+        (
+            Broker::builder().without_sockets().nodes(3),
+            "3 nodes can't be told apart without sockets",
+        ),
     ] {
         let error = builder.start().await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
