@@ -1,7 +1,6 @@
 //! Delivering: which consumer gets a queue's next message, and when there is none.
 
 use amqp091::content::RawProperties;
-use amqp091::encode;
 use amqp091::protocol::basic;
 use amqp091::types::{FieldTable, ShortStr, Value};
 
@@ -198,12 +197,8 @@ impl Core {
             .get(queue)
             .filter(|queue| queue.is_quorum() && entry.returns > 0)
             .and_then(|_| with_count(&entry, self.settings.profile));
-        let frames = connection.out.frames();
-        let _ = encode::method(frames, number, &method);
-        let size = message.body.len() as u64;
-        let properties = counted.as_ref().unwrap_or(&message.properties).as_bytes();
-        encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
-        connection.out.body(number, &message.body, frame_max);
+        let properties = counted.as_ref().unwrap_or(&message.properties);
+        connection.out.content((number, frame_max), &method, properties, &message.body);
         self.counts.delivered += 1;
         if !no_ack {
             channel.unacked.push(Held { queue, entry, consumer: Some(consumer_key) });
@@ -273,12 +268,8 @@ impl Core {
         };
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         let frame_max = connection.frame_max;
-        let frames = connection.out.frames();
-        let _ = encode::method(frames, number, &got);
-        let size = message.body.len() as u64;
-        let properties = counted.as_ref().unwrap_or(&message.properties).as_bytes();
-        encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
-        connection.out.body(number, &message.body, frame_max);
+        let properties = counted.as_ref().unwrap_or(&message.properties);
+        connection.out.content((number, frame_max), &got, properties, &message.body);
         self.counts.delivered += 1;
         if !method.no_ack {
             channel.unacked.push(Held { queue: queue_key, entry, consumer: None });

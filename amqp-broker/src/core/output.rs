@@ -4,8 +4,10 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use amqp091::content::RawProperties;
 use amqp091::encode;
-use amqp091::protocol::constants;
+use amqp091::protocol::{basic, constants};
+use amqp091::types::Method;
 use bytes::{Buf, Bytes, BytesMut};
 
 /// Bodies from this many octets on are written from where they lie.
@@ -43,8 +45,23 @@ impl Output {
         &mut self.frames
     }
 
+    /// Appends a method with its content.
+    pub(crate) fn content<M: Method>(
+        &mut self,
+        (channel, frame_max): (u16, u32),
+        method: &M,
+        properties: &RawProperties,
+        body: &Bytes,
+    ) {
+        // What this broker says has an encoding: all its texts are short strings already.
+        let _ = encode::method(&mut self.frames, channel, method);
+        let size = body.len() as u64;
+        encode::raw_header(&mut self.frames, channel, basic::CLASS_ID, size, properties.as_bytes());
+        self.body(channel, body, frame_max);
+    }
+
     /// Appends the frames of a body.
-    pub(crate) fn body(&mut self, channel: u16, body: &Bytes, frame_max: u32) {
+    fn body(&mut self, channel: u16, body: &Bytes, frame_max: u32) {
         if body.len() < LARGE_BODY {
             encode::body(&mut self.frames, channel, body, frame_max);
             return;

@@ -297,13 +297,8 @@ impl Core {
             routing_key: message.routing_key.clone(),
         };
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let frame_max = connection.frame_max;
-        let frames = connection.out.frames();
-        let _ = encode::method(frames, number, &method);
-        let properties = message.properties.as_bytes();
-        let size = message.body.len() as u64;
-        encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
-        connection.out.body(number, &message.body, frame_max);
+        let at = (number, connection.frame_max);
+        connection.out.content(at, &method, &message.properties, &message.body);
         self.counts.returned += 1;
         self.stir(key);
     }
@@ -382,13 +377,8 @@ impl Core {
         };
         let (key, number) = (channel.connection, channel.number);
         let Some(connection) = self.connections.get_mut(key) else { return false };
-        let frame_max = connection.frame_max;
-        let frames = connection.out.frames();
-        let _ = encode::method(frames, number, &method);
-        let size = message.body.len() as u64;
-        let properties = message.properties.as_bytes();
-        encode::raw_header(frames, number, basic::CLASS_ID, size, properties);
-        connection.out.body(number, &message.body, frame_max);
+        let at = (number, connection.frame_max);
+        connection.out.content(at, &method, &message.properties, &message.body);
         self.stir(key);
         true
     }
