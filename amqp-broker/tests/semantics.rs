@@ -1,12 +1,50 @@
-//! RabbitMQ's semantics, subject by subject: each test runs on the embedded broker in both profiles, and on
-//! the RabbitMQ 3.10 of `AMQP091_TEST_URL` where that is set, as `scripts/test` does: what is expected here is
-//! what that does.
+//! RabbitMQ's semantics, subject by subject. Each body makes two tests: `embedded`, on the embedded broker in
+//! both profiles, and `rabbitmq`, on the RabbitMQ 3.10 of `AMQP091_TEST_URL`, which is left out unless it is
+//! asked for, as `scripts/test` does: what is expected here is what that does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "tests fail by panicking"
 )]
+
+/// Makes the two tests of a body.
+macro_rules! everywhere {
+    ($body:ident) => {
+        mod $body {
+            #[test]
+            fn embedded() {
+                crate::place::embedded(super::$body);
+            }
+
+            #[test]
+            #[ignore = "needs RabbitMQ: run scripts/test"]
+            fn rabbitmq() {
+                crate::place::rabbitmq(super::$body);
+            }
+        }
+    };
+}
+
+/// Makes the two tests of a dialogue.
+macro_rules! dialogue {
+    ($name:ident, $script:literal $(,)?) => {
+        mod $name {
+            const SCRIPT: &str = $script;
+
+            #[test]
+            fn embedded() {
+                crate::dialogue::embedded(SCRIPT);
+            }
+
+            #[test]
+            #[ignore = "needs RabbitMQ: run scripts/test"]
+            fn rabbitmq() {
+                crate::dialogue::rabbitmq(SCRIPT);
+            }
+        }
+    };
+}
 
 #[path = "semantics/channels.rs"]
 mod channels;

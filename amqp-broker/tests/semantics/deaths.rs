@@ -1,11 +1,8 @@
 //! What a message's history says after several deaths.
 
-use crate::dialogue::dialogue;
-
-#[test]
-fn each_queue_and_reason_has_a_count_the_last_one_first() {
-    dialogue(
-        "
+dialogue!(
+    each_queue_and_reason_has_a_count_the_last_one_first,
+    "
 0 declare q0 x-dead-letter-exchange= x-dead-letter-routing-key=q1
 0 declare q1 x-dead-letter-exchange= x-dead-letter-routing-key=q2 x-max-length=1
 0 declare q2 x-dead-letter-exchange= x-dead-letter-routing-key=q0
@@ -31,14 +28,12 @@ fn each_queue_and_reason_has_a_count_the_last_one_first() {
 0 get q2
   3: 0: got m1, rejected 1 q1, rejected 1 q2, maxlen 1 q1, rejected 2 q0, 0 more
   4: 0: got m1, rejected 1 q1, rejected 2 q0, rejected 1 q2, maxlen 1 q1, 0 more
-",
-    );
-}
+"
+);
 
-#[test]
-fn round_in_a_circle_only_where_somebody_wants_it_so() {
-    dialogue(
-        "
+dialogue!(
+    round_in_a_circle_only_where_somebody_wants_it_so,
+    "
 0 declare q0 x-message-ttl=0 x-dead-letter-exchange= x-dead-letter-routing-key=q1
 0 declare q1 x-max-length=1 x-dead-letter-exchange= x-dead-letter-routing-key=q0
 0 publish - q0
@@ -56,14 +51,12 @@ fn round_in_a_circle_only_where_somebody_wants_it_so() {
 0 get q1
   3: 0: got m2, expired 3 q0, rejected 1 q1, maxlen 1 q1, 0 more
   4: 0: got m3, 0 more
-",
-    );
-}
+"
+);
 
-#[test]
-fn who_is_refused_dies_too_where_that_is_asked_for() {
-    dialogue(
-        "
+dialogue!(
+    who_is_refused_dies_too_where_that_is_asked_for,
+    "
 0 declare q0 x-max-length=1 x-overflow=reject-publish-dlx x-dead-letter-exchange= x-dead-letter-routing-key=q1
 0 declare q1
 0 declare q2 x-max-length=1 x-overflow=reject-publish x-dead-letter-exchange= x-dead-letter-routing-key=q1
@@ -82,14 +75,12 @@ fn who_is_refused_dies_too_where_that_is_asked_for() {
   q0: 1 for 0
   q1: 0 for 0
   q2: 1 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_delivery_limit_is_a_reason() {
-    dialogue(
-        "
+dialogue!(
+    a_delivery_limit_is_a_reason,
+    "
 0 declare q0 durable x-queue-type=quorum x-delivery-limit=1 x-dead-letter-exchange= x-dead-letter-routing-key=q1
 0 declare q1
 0 publish - q0
@@ -106,14 +97,12 @@ fn a_delivery_limit_is_a_reason() {
   q1: 1 for 0
 0 get q1
   0: got m1, delivery_limit 1 q0, 0 more
-",
-    );
-}
+"
+);
 
-#[test]
-fn without_an_acknowledgement_nothing_comes_back() {
-    dialogue(
-        "
+dialogue!(
+    without_an_acknowledgement_nothing_comes_back,
+    "
 0 declare q0 x-dead-letter-exchange= x-dead-letter-routing-key=q1
 0 declare q1
 0 consume q0 t0 no-ack
@@ -132,6 +121,5 @@ fn without_an_acknowledgement_nothing_comes_back() {
 0 look
   NOT_FOUND - no queue 'q0' in vhost '/'
   q1: 0 for 0
-",
-    );
-}
+"
+);

@@ -1,11 +1,8 @@
 //! What random programs found: each is where the embedded broker once differed from RabbitMQ.
 
-use crate::dialogue::dialogue;
-
-#[test]
-fn what_is_missing_is_told_of_the_exchange_first() {
-    dialogue(
-        "
+dialogue!(
+    what_is_missing_is_told_of_the_exchange_first,
+    "
 0 bind missing x0
   0: 404 NOT_FOUND - no exchange 'x0' in vhost '/'
 0 exchange x0 direct
@@ -13,14 +10,12 @@ fn what_is_missing_is_told_of_the_exchange_first() {
   0: 404 NOT_FOUND - no queue 'missing' in vhost '/'
 0 bind - x0
   0: 404 NOT_FOUND - no previously declared queue
-",
-    );
-}
+"
+);
 
-#[test]
-fn whose_queue_it_is_comes_before_what_it_is_like() {
-    dialogue(
-        "
+dialogue!(
+    whose_queue_it_is_comes_before_what_it_is_like,
+    "
 0 declare q0 durable x-max-length=1
 0 declare q0 exclusive
   0: 405 RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q0' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
@@ -28,27 +23,23 @@ fn whose_queue_it_is_comes_before_what_it_is_like() {
   0: 406 PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q0' in vhost '/': received 'false' but current is 'true'
 0 declare q0 durable auto-delete x-max-length=2
   0: 406 PRECONDITION_FAILED - inequivalent arg 'auto_delete' for queue 'q0' in vhost '/': received 'true' but current is 'false'
-",
-    );
-}
+"
+);
 
-#[test]
-fn an_exclusive_queue_is_not_durable() {
-    dialogue(
-        "
+dialogue!(
+    an_exclusive_queue_is_not_durable,
+    "
 0 declare q0 exclusive durable
 0 declare q0 exclusive
 0 declare q0 exclusive durable
 0 look
   q0: 0 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_queue_is_looked_at_for_messages_before_consumers() {
-    dialogue(
-        "
+dialogue!(
+    a_queue_is_looked_at_for_messages_before_consumers,
+    "
 0 declare q0
 0 qos 1
 0 consume q0 t0
@@ -63,14 +54,12 @@ fn a_queue_is_looked_at_for_messages_before_consumers() {
   0: t0 m2
 1 delete q0 if-unused if-empty
   1: 406 PRECONDITION_FAILED - queue 'q0' in vhost '/' in use
-",
-    );
-}
+"
+);
 
-#[test]
-fn all_before_one_that_is_held_itself() {
-    dialogue(
-        "
+dialogue!(
+    all_before_one_that_is_held_itself,
+    "
 0 declare q0
 0 publish - q0
 0 publish - q0
@@ -93,28 +82,24 @@ fn all_before_one_that_is_held_itself() {
 0 ack 2 multiple
 0 look
   q0: 0 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn delivery_modes_are_two() {
-    dialogue(
-        "
+dialogue!(
+    delivery_modes_are_two,
+    "
 0 declare q0
 0 publish - q0 mode=3
   3: 0: 406 PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,3}
 0 look
   3: q0: 0 for 0
   4: q0: 1 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn expirations() {
-    dialogue(
-        "
+dialogue!(
+    expirations,
+    "
 0 declare q0
 0 publish - q0 expiration=1.5
   0: 406 PRECONDITION_FAILED - invalid expiration '1.5': {leftover_string,\".5\"}
@@ -133,26 +118,22 @@ fn expirations() {
 0 publish - q0 expiration=0600000
 0 look
   q0: 3 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_tag_is_looked_at_before_its_queue() {
-    dialogue(
-        "
+dialogue!(
+    a_tag_is_looked_at_before_its_queue,
+    "
 0 declare q0
 0 consume q0 t0
 0 consume missing t0
   0: connection closed: 530 NOT_ALLOWED - attempt to reuse consumer tag 't0'
-",
-    );
-}
+"
+);
 
-#[test]
-fn replies_have_a_tag_of_their_own() {
-    dialogue(
-        "
+dialogue!(
+    replies_have_a_tag_of_their_own,
+    "
 0 declare q0
 0 consume amq.rabbitmq.reply-to t0 no-ack
 0 consume q0 t0
@@ -164,14 +145,12 @@ fn replies_have_a_tag_of_their_own() {
   0: 406 PRECONDITION_FAILED - reply consumer cannot acknowledge
 0 publish - q0 reply-to=amq.rabbitmq.reply-to user=other
   0: 406 PRECONDITION_FAILED - fast reply consumer does not exist
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_transaction_publishes_before_it_settles_and_knows_its_queues_before() {
-    dialogue(
-        "
+dialogue!(
+    a_transaction_publishes_before_it_settles_and_knows_its_queues_before,
+    "
 0 declare q0 x-max-length=1
 0 exchange x0 fanout
 1 tx
@@ -186,14 +165,12 @@ fn a_transaction_publishes_before_it_settles_and_knows_its_queues_before() {
   1: returned m3
 0 get q0 no-ack
   0: got m2, 0 more
-",
-    );
-}
+"
+);
 
-#[test]
-fn who_had_no_room_goes_to_the_end_of_the_line() {
-    dialogue(
-        "
+dialogue!(
+    who_had_no_room_goes_to_the_end_of_the_line,
+    "
 0 declare q0
 0 qos 1
 0 consume q0 t0
@@ -213,14 +190,12 @@ fn who_had_no_room_goes_to_the_end_of_the_line() {
   0: t2 m5
 0 publish - q0
   0: t0 m6
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_counts_against_a_shared_prefetch() {
-    dialogue(
-        "
+dialogue!(
+    what_counts_against_a_shared_prefetch,
+    "
 0 declare q0
 0 publish - q0
 0 publish - q0
@@ -241,14 +216,12 @@ fn what_counts_against_a_shared_prefetch() {
 0 qos 1 global
 0 publish - q0
 0 consume q0 t0
-",
-    );
-}
+"
+);
 
-#[test]
-fn values_are_shown_as_erlang_shows_them() {
-    dialogue(
-        "
+dialogue!(
+    values_are_shown_as_erlang_shows_them,
+    "
 0 declare q0
 0 declare q0 x-max-length=array
   0: 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q0' in vhost '/': received the value '[{signedint,1}]' of type 'array' but current is none
@@ -258,14 +231,12 @@ fn values_are_shown_as_erlang_shows_them() {
   0: 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q0' in vhost '/': received the value '2.0' of type 'double' but current is none
 0 declare q0 x-max-length=void
   0: 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q0' in vhost '/': received the value 'undefined' of type 'void' but current is none
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_bindings_arguments_have_no_order() {
-    dialogue(
-        "
+dialogue!(
+    a_bindings_arguments_have_no_order,
+    "
 0 declare q0
 0 exchange x0 headers
 0 bind q0 x0 k a=1 b=2
@@ -275,14 +246,12 @@ fn a_bindings_arguments_have_no_order() {
   0: returned m1
 0 look
   q0: 0 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_expires_behind_the_first_goes_with_it() {
-    dialogue(
-        "
+dialogue!(
+    what_expires_behind_the_first_goes_with_it,
+    "
 0 declare q0
 0 publish - q0
 0 publish - q0 expiration=0
@@ -298,14 +267,12 @@ fn what_expires_behind_the_first_goes_with_it() {
 0 look
   q0: 0 for 0
   q1: 1 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_overtakes_by_priority_is_not_looked_at() {
-    dialogue(
-        "
+dialogue!(
+    what_overtakes_by_priority_is_not_looked_at,
+    "
 0 declare q0 x-max-priority=3
 0 publish - q0 priority=2
 0 publish - q0 expiration=0
@@ -319,28 +286,24 @@ fn what_overtakes_by_priority_is_not_looked_at() {
   q0: 2 for 0
 0 get q0 no-ack
   0: got m4, 1 more
-",
-    );
-}
+"
+);
 
-#[test]
-fn an_empty_name_is_no_queue_to_look_for() {
-    dialogue(
-        "
+dialogue!(
+    an_empty_name_is_no_queue_to_look_for,
+    "
 0 declare q0
 0 declare - passive
   0: 404 NOT_FOUND - no queue '' in vhost '/'
 0 exchange x0 -
   3: 0: connection closed: 503 COMMAND_INVALID - invalid exchange type ''
   4: 0: 406 PRECONDITION_FAILED - invalid exchange type ''
-",
-    );
-}
+"
+);
 
-#[test]
-fn the_last_queue_may_be_that_for_replies() {
-    dialogue(
-        "
+dialogue!(
+    the_last_queue_may_be_that_for_replies,
+    "
 0 declare amq.rabbitmq.reply-to
 0 consume - t0 no-ack
 0 consume - t1 no-ack
@@ -349,14 +312,12 @@ fn the_last_queue_may_be_that_for_replies() {
 0 consume q0 t0
 1 consume - t0
   1: 404 NOT_FOUND - no previously declared queue
-",
-    );
-}
+"
+);
 
-#[test]
-fn one_prefetch_lifts_the_other() {
-    dialogue(
-        "
+dialogue!(
+    one_prefetch_lifts_the_other,
+    "
 0 declare q0
 0 qos 1 global
 0 consume q0 t0
@@ -365,14 +326,12 @@ fn one_prefetch_lifts_the_other() {
 0 publish - q0
 0 qos 5
   0: t0 m2
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_a_channels_consumer_leaves_is_not_for_the_channels_others() {
-    dialogue(
-        "
+dialogue!(
+    what_a_channels_consumer_leaves_is_not_for_the_channels_others,
+    "
 0 declare q0 x-single-active-consumer=true
 0 qos 1
 0 consume q0 t0
@@ -383,14 +342,12 @@ fn what_a_channels_consumer_leaves_is_not_for_the_channels_others() {
 0 close
 0 look
   q0: 2 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn headers_are_compared_by_value_whatever_their_types() {
-    dialogue(
-        "
+dialogue!(
+    headers_are_compared_by_value_whatever_their_types,
+    "
 0 declare q0
 0 exchange x0 headers
 0 bind q0 x0 k a=time:1
@@ -417,28 +374,24 @@ fn headers_are_compared_by_value_whatever_their_types() {
   0: returned m10
 0 look
   q0: 5 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn only_texts_are_routing_keys() {
-    dialogue(
-        "
+dialogue!(
+    only_texts_are_routing_keys,
+    "
 0 declare q0
 0 declare q1
 0 publish - missing CC=q0,bytes:q1,1
 0 look
   q0: 1 for 0
   q1: 0 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn the_next_to_be_the_only_one_gets_first_what_came_back() {
-    dialogue(
-        "
+dialogue!(
+    the_next_to_be_the_only_one_gets_first_what_came_back,
+    "
 0 declare q0 x-single-active-consumer=true
 0 qos 1
 0 consume q0 t0
@@ -449,14 +402,12 @@ fn the_next_to_be_the_only_one_gets_first_what_came_back() {
 0 close
   1: t1 m1 again
   1: t1 m2
-",
-    );
-}
+"
+);
 
-#[test]
-fn how_headers_match_has_a_name() {
-    dialogue(
-        "
+dialogue!(
+    how_headers_match_has_a_name,
+    "
 0 declare q0
 0 exchange x0 headers
 0 bind q0 x0 k x-match=nothing
@@ -465,6 +416,5 @@ fn how_headers_match_has_a_name() {
   0: 406 PRECONDITION_FAILED - Invalid x-match field value <<\"most\">>; expected all, any, all-with-x, or any-with-x
 0 bind q0 x0 k x-match=5
   0: 406 PRECONDITION_FAILED - Invalid x-match field type signedint (value 5); expected longstr
-",
-    );
-}
+"
+);

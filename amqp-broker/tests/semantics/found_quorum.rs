@@ -1,11 +1,8 @@
 //! What random programs found of quorum queues: each is where the embedded broker once differed from RabbitMQ.
 
-use crate::dialogue::dialogue;
-
-#[test]
-fn what_other_types_of_queues_have_is_not_looked_at() {
-    dialogue(
-        "
+dialogue!(
+    what_other_types_of_queues_have_is_not_looked_at,
+    "
 0 declare q0 x-max-length=-1 x-delivery-limit=text
   0: 406 PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'q0' in vhost '/': {value_negative,-1}
 0 declare q0 x-max-length=1 x-delivery-limit=text
@@ -20,14 +17,12 @@ fn what_other_types_of_queues_have_is_not_looked_at() {
   0: 406 PRECONDITION_FAILED - invalid arg 'x-queue-version' for queue 'q0' in vhost '/': \"unsupported queue version '3'\"
 0 declare q0 x-dead-letter-exchange=x0 x-dead-letter-routing-key=1
   0: 406 PRECONDITION_FAILED - invalid arg 'x-dead-letter-routing-key' for queue 'q0' in vhost '/': {unacceptable_type,signedint}
-",
-    );
-}
+"
+);
 
-#[test]
-fn one_at_a_time_cannot_be_exclusive() {
-    dialogue(
-        "
+dialogue!(
+    one_at_a_time_cannot_be_exclusive,
+    "
 0 declare q0 x-single-active-consumer=true
 0 consume q0 t0 exclusive
   0: 403 ACCESS_REFUSED - queue 'q0' in vhost '/' in exclusive use
@@ -37,14 +32,12 @@ fn one_at_a_time_cannot_be_exclusive() {
 0 look
   q0: 0 for 0
   q1: 0 for 2
-",
-    );
-}
+"
+);
 
-#[test]
-fn quorum_queues_are_not_deleted_on_condition() {
-    dialogue(
-        "
+dialogue!(
+    quorum_queues_are_not_deleted_on_condition,
+    "
 0 declare q0 durable x-queue-type=quorum
 0 delete q0 if-empty
   0: connection closed: 540 NOT_IMPLEMENTED - cannot delete queue 'q0' in vhost '/'. queue.delete operations with if-empty flag set are not supported by quorum queues
@@ -52,14 +45,12 @@ fn quorum_queues_are_not_deleted_on_condition() {
   0: connection closed: 540 NOT_IMPLEMENTED - cannot delete queue 'q0' in vhost '/'. queue.delete operations with if-unused flag set are not supported by quorum queues
 0 delete q0
   0: deleted 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn whom_quorum_queues_count() {
-    dialogue(
-        "
+dialogue!(
+    whom_quorum_queues_count,
+    "
 0 declare q0 durable x-queue-type=quorum x-single-active-consumer=true
 0 consume q0 t0
 0 consume q0 t1
@@ -73,14 +64,12 @@ fn whom_quorum_queues_count() {
 0 look
   q0: 0 for 1
   q1: 0 for 2
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_a_quorum_queue_gets_back_comes_first_in_the_order_of_its_return() {
-    dialogue(
-        "
+dialogue!(
+    what_a_quorum_queue_gets_back_comes_first_in_the_order_of_its_return,
+    "
 0 declare q0 durable x-queue-type=quorum x-delivery-limit=5
 0 publish - q0
 0 publish - q0
@@ -105,14 +94,12 @@ fn what_a_quorum_queue_gets_back_comes_first_in_the_order_of_its_return() {
 1 close
 0 get q1 no-ack
   0: got m4 again, 1 more
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_quorum_queue_has_room_for_what_goes_on_at_once() {
-    dialogue(
-        "
+dialogue!(
+    a_quorum_queue_has_room_for_what_goes_on_at_once,
+    "
 0 declare q0 durable x-queue-type=quorum x-single-active-consumer=true x-max-length=1
 0 consume q0 t0
 0 publish - q0
@@ -123,14 +110,12 @@ fn a_quorum_queue_has_room_for_what_goes_on_at_once() {
 0 close
   1: t1 m1 again
   1: t1 m2 again
-",
-    );
-}
+"
+);
 
-#[test]
-fn whoever_left_and_holds_something_is_counted_by_a_quorum_queue() {
-    dialogue(
-        "
+dialogue!(
+    whoever_left_and_holds_something_is_counted_by_a_quorum_queue,
+    "
 0 declare q0 durable x-queue-type=quorum
 0 consume q0 t0
 0 publish - q0
@@ -141,14 +126,12 @@ fn whoever_left_and_holds_something_is_counted_by_a_quorum_queue() {
 0 ack 1
 0 look
   q0: 0 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_comes_back_to_a_quorum_queue_may_have_expired() {
-    dialogue(
-        "
+dialogue!(
+    what_comes_back_to_a_quorum_queue_may_have_expired,
+    "
 0 declare q0 durable x-queue-type=quorum
 1 consume q0 t1
 0 publish - q0 expiration=0
@@ -157,14 +140,12 @@ fn what_comes_back_to_a_quorum_queue_may_have_expired() {
 1 close
 0 look
   q0: 0 for 1
-",
-    );
-}
+"
+);
 
-#[test]
-fn who_is_next_to_be_the_only_one_of_a_quorum_queue() {
-    dialogue(
-        "
+dialogue!(
+    who_is_next_to_be_the_only_one_of_a_quorum_queue,
+    "
 0 declare q0 durable x-queue-type=quorum x-single-active-consumer=true
 0 consume q0 t0
 1 consume q0 t1
@@ -182,14 +163,12 @@ fn who_is_next_to_be_the_only_one_of_a_quorum_queue() {
 0 publish - q0
   3: 1: t1 m4
   4: 1: t2 m4
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_quorum_queue_gets_back_what_a_channel_holds_consumer_by_consumer() {
-    dialogue(
-        "
+dialogue!(
+    a_quorum_queue_gets_back_what_a_channel_holds_consumer_by_consumer,
+    "
 0 declare q0 durable x-queue-type=quorum
 0 consume q0 t1
 0 publish - q0
@@ -209,25 +188,21 @@ fn a_quorum_queue_gets_back_what_a_channel_holds_consumer_by_consumer() {
   0: got m2 again, 1 more
 0 get q0 no-ack
   0: got m1 again, 0 more
-",
-    );
-}
+"
+);
 
-#[test]
-fn where_a_quorum_queue_is_led() {
-    dialogue(
-        "
+dialogue!(
+    where_a_quorum_queue_is_led,
+    "
 0 declare q0 durable x-queue-type=quorum x-queue-leader-locator=balanced
 0 declare q1 durable x-queue-type=quorum x-queue-leader-locator=nowhere
   0: 406 PRECONDITION_FAILED - invalid arg 'x-queue-leader-locator' for queue 'q1' in vhost '/': invalid_queue_locator_arg
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_shared_prefetch_is_not_for_consumers_of_quorum_queues() {
-    dialogue(
-        "
+dialogue!(
+    a_shared_prefetch_is_not_for_consumers_of_quorum_queues,
+    "
 0 declare q0 durable x-queue-type=quorum
 0 consume q0 t0
 0 qos 1 global
@@ -235,6 +210,5 @@ fn a_shared_prefetch_is_not_for_consumers_of_quorum_queues() {
   0: t0 m1
 0 publish - q0
   0: t0 m2
-",
-    );
-}
+"
+);

@@ -21,16 +21,24 @@ pub(crate) struct Place {
     pub(crate) profile: Profile,
 }
 
-/// Runs a test everywhere.
-pub(crate) async fn everywhere(body: impl AsyncFn(&Place)) {
-    // First: where it fails here, the test is wrong.
-    if let Ok(url) = env::var("AMQP091_TEST_URL") {
-        run(&Place { url, profile: Profile::V3_10 }, &body).await;
-    }
-    for profile in [Profile::V3_10, Profile::V4] {
-        let broker = Broker::builder().profile(profile).start().await.unwrap();
-        run(&Place { url: broker.url(), profile }, &body).await;
-    }
+/// Runs a body on brokers in this process, each its own.
+pub(crate) fn embedded(body: impl AsyncFn(&Place)) {
+    block_on(async {
+        for profile in [Profile::V3_10, Profile::V4] {
+            let broker = Broker::builder().profile(profile).start().await.unwrap();
+            run(&Place { url: broker.url(), profile }, &body).await;
+        }
+    });
+}
+
+/// Runs a body on the RabbitMQ that other tests use meanwhile.
+pub(crate) fn rabbitmq(body: impl AsyncFn(&Place)) {
+    let url = env::var("AMQP091_TEST_URL").expect("AMQP091_TEST_URL is RabbitMQ's");
+    block_on(run(&Place { url, profile: Profile::V3_10 }, &body));
+}
+
+fn block_on(body: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
 }
 
 async fn run(place: &Place, body: &impl AsyncFn(&Place)) {

@@ -1,11 +1,8 @@
 //! What is refused, in which words, and what ends with it.
 
-use crate::dialogue::dialogue;
-
-#[test]
-fn a_queue_of_another_connection() {
-    dialogue(
-        "
+dialogue!(
+    a_queue_of_another_connection,
+    "
 0 declare q0 exclusive
 0 exchange x0 fanout
 2 declare q0 exclusive
@@ -26,14 +23,12 @@ fn a_queue_of_another_connection() {
 2 publish - q0 mandatory
 0 look
   q0: 1 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn exchanges_that_are_not_alike() {
-    dialogue(
-        "
+dialogue!(
+    exchanges_that_are_not_alike,
+    "
 0 exchange x0 direct durable alternate-exchange=x1
 0 exchange x0 direct durable alternate-exchange=x1
 0 exchange x0 fanout
@@ -51,14 +46,12 @@ fn exchanges_that_are_not_alike() {
 0 exchange x0 direct passive internal
 0 exchange x1 direct alternate-exchange=1
   0: 406 PRECONDITION_FAILED - invalid type 'signedint' for arg 'alternate-exchange' in exchange 'x1' in vhost '/'
-",
-    );
-}
+"
+);
 
-#[test]
-fn queues_that_are_not_alike() {
-    dialogue(
-        "
+dialogue!(
+    queues_that_are_not_alike,
+    "
 0 declare q0 x-max-priority=3 x-overflow=reject-publish
 0 declare q0 x-max-priority=long:3 x-overflow=reject-publish x-unknown=1 x-queue-type=classic
 0 declare q0 x-max-priority=3 x-overflow=drop-head
@@ -74,14 +67,12 @@ fn queues_that_are_not_alike() {
 0 declare q1 durable
   3: 0: 406 PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q1' in vhost '/': received none but current is the value 'quorum' of type 'longstr'
   4: 0: 406 PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q1' in vhost '/': received 'classic' but current is 'quorum'
-",
-    );
-}
+"
+);
 
-#[test]
-fn tags_that_nobody_knows() {
-    dialogue(
-        "
+dialogue!(
+    tags_that_nobody_knows,
+    "
 0 ack 1
   0: 406 PRECONDITION_FAILED - unknown delivery tag 1
 0 nack 7 multiple
@@ -106,14 +97,12 @@ fn tags_that_nobody_knows() {
 0 ack 1
 0 ack 1
   0: 406 PRECONDITION_FAILED - unknown delivery tag 1
-",
-    );
-}
+"
+);
 
-#[test]
-fn a_queues_end_is_told_to_those_who_understand_it() {
-    dialogue(
-        "
+dialogue!(
+    a_queues_end_is_told_to_those_who_understand_it,
+    "
 0 declare q0
 1 consume q0 t0
 2 consume q0 t1
@@ -128,14 +117,12 @@ fn a_queues_end_is_told_to_those_who_understand_it() {
 0 delete q1
   0: deleted 0
   0: cancelled t3
-",
-    );
-}
+"
+);
 
-#[test]
-fn modes_of_a_channel() {
-    dialogue(
-        "
+dialogue!(
+    modes_of_a_channel,
+    "
 0 commit
   0: 406 PRECONDITION_FAILED - channel is not transactional
 0 rollback
@@ -148,14 +135,12 @@ fn modes_of_a_channel() {
 0 confirm
 0 tx
   0: 406 PRECONDITION_FAILED - cannot switch from confirm to tx mode
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_ends_the_connection() {
-    dialogue(
-        "
+dialogue!(
+    what_ends_the_connection,
+    "
 0 flow
 0 flow stop
   0: connection closed: 540 NOT_IMPLEMENTED - active=false
@@ -170,14 +155,12 @@ fn what_ends_the_connection() {
 0 exchange x0 nope
   3: 0: connection closed: 503 COMMAND_INVALID - unknown exchange type 'nope'
   4: 0: 406 PRECONDITION_FAILED - unknown exchange type 'nope'
-",
-    );
-}
+"
+);
 
-#[test]
-fn what_is_recovered_comes_again() {
-    dialogue(
-        "
+dialogue!(
+    what_is_recovered_comes_again,
+    "
 0 declare q0
 0 consume q0 t0
 0 publish - q0
@@ -195,14 +178,12 @@ fn what_is_recovered_comes_again() {
   0: 406 PRECONDITION_FAILED - unknown delivery tag 4
 0 look
   q0: 0 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn names_and_exchanges_of_the_brokers_own() {
-    dialogue(
-        "
+dialogue!(
+    names_and_exchanges_of_the_brokers_own,
+    "
 0 declare amq.mine
   0: 403 ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'
 0 declare amq.mine passive
@@ -229,14 +210,12 @@ fn names_and_exchanges_of_the_brokers_own() {
   0: 403 ACCESS_REFUSED - operation not permitted on the default exchange
 0 publish amq.rabbitmq.trace k
   0: 403 ACCESS_REFUSED - cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'
-",
-    );
-}
+"
+);
 
-#[test]
-fn an_exchange_that_is_used() {
-    dialogue(
-        "
+dialogue!(
+    an_exchange_that_is_used,
+    "
 0 exchange x0 direct
 0 exchange x1 fanout
 0 e2e x1 x0 k
@@ -248,14 +227,12 @@ fn an_exchange_that_is_used() {
 0 unbind-e2e x1 x0 k
 0 e2e x1 x0 k
   0: 404 NOT_FOUND - no exchange 'x0' in vhost '/'
-",
-    );
-}
+"
+);
 
-#[test]
-fn copies_have_to_be_lists() {
-    dialogue(
-        "
+dialogue!(
+    copies_have_to_be_lists,
+    "
 0 declare q0
 0 publish - q0 h=1 CC=q1
 0 look
@@ -264,14 +241,12 @@ fn copies_have_to_be_lists() {
 0 publish - missing mandatory BCC=q0
 0 look
   q0: 3 for 0
-",
-    );
-}
+"
+);
 
-#[test]
-fn consumers_priorities_and_room() {
-    dialogue(
-        "
+dialogue!(
+    consumers_priorities_and_room,
+    "
 0 declare q0
 0 consume q0 t0 x-priority=text
   0: 406 PRECONDITION_FAILED - invalid arg 'x-priority' for queue 'q0' in vhost '/': \"expected integer, got longstr\"
@@ -294,6 +269,5 @@ fn consumers_priorities_and_room() {
   0: t0 m5
 0 publish - q0
   0: t2 m6
-",
-    );
-}
+"
+);
