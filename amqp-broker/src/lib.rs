@@ -12,6 +12,18 @@
 //! # Ok(()) }
 //! ```
 //!
+//! These five lines are the body of a `#[tokio::test]`: each test has a broker of its own, which is gone with it. It is not for
+//! production: messages are in memory. There, the same program has the URL of a RabbitMQ.
+//!
+//! | | |
+//! |---|---|
+//! | RabbitMQ 3.10 or 4, and what differs from it | [`Profile`] |
+//! | users, virtual hosts, limits, addresses, TLS, no sockets at all | [`BrokerBuilder`] |
+//! | what is in it | [`Broker::queue`], [`Broker::messages`], [`Broker::connections`], [`Broker::counts`]… |
+//! | what goes wrong | [`Broker::on`], [`Fault`], [`Rule`] |
+//! | time | [`Broker::advance`], [`BrokerBuilder::manual_time`], [`Broker::settled`] |
+//! | several nodes | [`BrokerBuilder::nodes`], [`Node`] |
+//!
 //! Tests need neither a server nor a sleep: what is to go wrong is a rule ([`Broker::on`]), time goes by when
 //! the test says so ([`Broker::advance`]), and [`Broker::settled`] returns when nothing is in flight.
 //!
