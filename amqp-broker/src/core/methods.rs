@@ -248,12 +248,13 @@ impl Core {
             ToServer::TxCommit(_) => {
                 // All that was published comes first, as RabbitMQ does it.
                 let mut settled = Vec::new();
+                let mut is_whole = true;
                 for step in transaction(channel)? {
                     match step {
                         Pending::Publish(message, queues, mandatory) => {
                             self.routed = queues;
                             self.routed.retain(|queue| self.queues.get(*queue).is_some());
-                            self.deposit(key, channel_key, *message, mandatory);
+                            is_whole &= self.deposit(key, channel_key, *message, mandatory);
                         }
                         Pending::Settle(held, settlement) => settled.push((held, settlement)),
                     }
@@ -262,6 +263,9 @@ impl Core {
                     self.settle(channel_key, held, settlement);
                 }
                 self.settle_dead();
+                if !is_whole {
+                    return Err(Refusal::precondition("partial tx completion"));
+                }
                 self.send(key, number, &tx::CommitOk {});
                 Ok(())
             }

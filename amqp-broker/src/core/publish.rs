@@ -113,7 +113,11 @@ impl Core {
             share,
             body: content.body,
         };
+        let is_default = matches!(entrance, Entrance::Default);
         self.route(vhost, entrance, &message, headers.as_ref());
+        if is_default {
+            self.reply_to_all(&message);
+        }
         if let Some(Channel { mode: Mode::Tx(pending), .. }) = self.channels.get_mut(channel_key) {
             let queues = self.routed.clone();
             message.share.add(queues.len() * size_of::<QueueKey>());
@@ -124,18 +128,19 @@ impl Core {
         Ok(())
     }
 
-    /// Puts a message into the queues that it is for, `routed`, and tells its publisher.
+    /// Puts a message into the queues that it is for, `routed`, and tells its publisher; `false` if one of them
+    /// refuses it.
     pub(super) fn deposit(
         &mut self,
         key: ConnectionKey,
         channel_key: ChannelKey,
         message: Message,
         mandatory: bool,
-    ) {
+    ) -> bool {
         self.counts.published += 1;
-        let mut reached = !self.routed.is_empty();
         let mut taken = true;
-        if reached {
+        if !self.routed.is_empty() {
+            self.counts.routed += 1;
             let message = self.shared_by_routed(message);
             let routed = std::mem::take(&mut self.routed);
             for &queue in &routed {
@@ -143,21 +148,13 @@ impl Core {
             }
             self.routed = routed;
             if self.cluster.is_some() && self.withhold(Some((key, channel_key)), &message, taken) {
-                self.counts.routed += 1;
-                return;
-            }
-        } else if message.exchange.is_empty()
-            && message.routing_key.as_ref().starts_with(REPLY_TO_NAME)
-        {
-            reached = self.reply(&message);
-            if mandatory && !reached {
-                self.give_back(key, channel_key, &message);
+                return true;
             }
         } else if mandatory {
             self.give_back(key, channel_key, &message);
         }
-        self.counts.routed += u64::from(reached);
         self.promise(key, channel_key, taken);
+        taken
     }
 
     /// Finds the queues that a message goes to: each of them once, in `routed`.
@@ -363,9 +360,24 @@ impl Core {
         self.stir(key);
     }
 
-    /// Hands a reply straight to the channel that asked for it; `false` if it is gone.
-    fn reply(&mut self, message: &Message) -> bool {
-        let Some(&channel_key) = self.replies.get(&message.routing_key) else { return false };
+    /// Hands a reply straight to the channels that asked for it. Like RabbitMQ that is done with the publish
+    /// itself, not with its transaction, and counts for nothing where the message is mandatory.
+    fn reply_to_all(&mut self, message: &Message) {
+        let keys = std::iter::once(&message.routing_key).chain(&message.copies);
+        let is_reply = |key: &&ShortStr| key.as_ref().starts_with(REPLY_TO_NAME);
+        let mut keys: Vec<_> = keys.filter(is_reply).collect();
+        keys.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        keys.dedup();
+        let mut reached = false;
+        for key in keys {
+            reached |= self.reply(key, message);
+        }
+        self.counts.routed += u64::from(reached && self.routed.is_empty());
+    }
+
+    /// Hands a reply to the channel of this address; `false` if it is gone.
+    fn reply(&mut self, address: &ShortStr, message: &Message) -> bool {
+        let Some(&channel_key) = self.replies.get(address) else { return false };
         let Some(channel) = self.channels.get_mut(channel_key) else { return false };
         let Some(replies) = &channel.replies else { return false };
         let method = basic::Deliver {

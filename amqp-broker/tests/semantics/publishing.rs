@@ -141,3 +141,50 @@ async fn a_name_has_to_be_ones_own(place: &Place) {
         "PRECONDITION_FAILED - user_id property set to 'other' but authenticated user was 'guest'";
     assert_eq!(refusal(&channel.check_open().unwrap_err()), (406, text.to_owned()));
 }
+
+everywhere!(what_a_queue_refuses_breaks_a_transaction);
+async fn what_a_queue_refuses_breaks_a_transaction(place: &Place) {
+    let (connection, channel) = place.open().await;
+    let full = [("x-max-length", Value::I32(0)), ("x-overflow", Value::from("reject-publish"))];
+    let [full, free] = [queue(&channel, full).await, queue(&channel, []).await];
+    put(&channel, &free, "settled").await;
+    let work = connection.channel().await.unwrap();
+    work.tx_select().await.unwrap();
+    get(&work, &free).await.ack().unwrap();
+    for name in [&free, &full, &free] {
+        work.publish_unconfirmed("", name, "m").await.unwrap();
+    }
+    let text = "PRECONDITION_FAILED - partial tx completion";
+    assert_eq!(refusal(&work.tx_commit().await.unwrap_err()), (406, text.to_owned()));
+    // What could be done is.
+    assert_eq!((ready(&channel, &free).await, ready(&channel, &full).await), (2, 0));
+}
+
+everywhere!(a_reply_goes_out_with_its_publish);
+async fn a_reply_goes_out_with_its_publish(place: &Place) {
+    let (connection, channel) = place.open().await;
+    let name = queue(&channel, []).await;
+    let mut replies = channel.consume("amq.rabbitmq.reply-to").no_ack(true).await.unwrap();
+    let mut properties = headers([]);
+    properties.reply_to = Some(key("amq.rabbitmq.reply-to"));
+    assert!(send(&channel, "", &name, &properties, "ask").await.is_confirmed());
+    let address = get(&channel, &name).await.properties().unwrap().reply_to.unwrap().to_string();
+    // It is no queue: as mandatory it comes back all the same.
+    let answering = connection.channel().await.unwrap();
+    let outcome = send(&answering, "", &address, &headers([]), "returned").await;
+    assert!(matches!(outcome, Outcome::Returned(_)), "{outcome:?}");
+    assert_eq!(&*next(&mut replies).await.body, b"returned");
+    // One copy of several.
+    let copies =
+        Value::Array(vec![Value::from(&address), Value::from(&address), Value::from(&name)]);
+    let outcome = send(&answering, "", "nowhere", &headers([("CC", copies)]), "copy").await;
+    assert!(outcome.is_confirmed());
+    assert_eq!(take(&channel, &name).await, "copy");
+    assert_eq!(&*next(&mut replies).await.body, b"copy");
+    // A transaction is about queues.
+    let work = connection.channel().await.unwrap();
+    work.tx_select().await.unwrap();
+    work.publish_unconfirmed("", &address, "rolled back").await.unwrap();
+    work.tx_rollback().await.unwrap();
+    assert_eq!(&*next(&mut replies).await.body, b"rolled back");
+}
