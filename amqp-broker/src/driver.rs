@@ -226,6 +226,8 @@ impl<S: Transport> Future for Driver<S> {
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         let key = self.key;
+        // What isn't written any more is held no more.
+        self.output.clear();
         self.shared.with(|core, _| core.forget(key));
     }
 }

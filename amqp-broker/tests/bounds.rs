@@ -244,3 +244,62 @@ async fn who_asks_for_much_and_does_not_read_it_is_not_served_on() {
     assert_eq!(broker.counts().delivered, COUNT as u64);
     connection.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn replies_that_nobody_reads_are_held_up_at_the_memory_limit() {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let broker = Broker::builder().memory_limit(LIMIT).start().await.unwrap();
+    let (connection, channel) = client_of(&broker).await;
+    channel.queue_declare("q").await.unwrap();
+    // It asks, and doesn't read what it is answered.
+    let name = "amq.rabbitmq.reply-to";
+    let mut out = greeting(0);
+    let consume = basic::Consume {
+        queue: ShortStr::from_static(name),
+        no_ack: true,
+        ..basic::Consume::default()
+    };
+    encode::method(&mut out, 1, &consume).unwrap();
+    let question =
+        basic::Publish { routing_key: ShortStr::from_static("q"), ..basic::Publish::default() };
+    encode::method(&mut out, 1, &question).unwrap();
+    let properties = basic::Properties {
+        reply_to: Some(ShortStr::from_static(name)),
+        ..basic::Properties::default()
+    };
+    encode::header(&mut out, 1, 0, &properties).unwrap();
+    let mut asking = broker.connect();
+    asking.write_all(&out).await.unwrap();
+    quiet(&broker, &channel).await;
+    let question = channel.get("q").no_ack(true).await.unwrap().unwrap().delivery;
+    let routing_key = question.properties().unwrap().reply_to.unwrap();
+    let mut answer = BytesMut::new();
+    let publish = basic::Publish { routing_key, ..basic::Publish::default() };
+    encode::method(&mut answer, 1, &publish).unwrap();
+    encode::raw_header(&mut answer, 1, basic::CLASS_ID, 1024, &[0, 0]);
+    encode::body(&mut answer, 1, &[b'x'; 1024], 131_072);
+
+    let busy = flood(&broker, &answer);
+    let is_blocked = || broker.connections().iter().any(|connection| connection.blocked);
+    while !is_blocked() {
+        assert!(broker.counts().routed * 1024 < 4 * LIMIT as u64, "nothing holds it up");
+        channel.qos(0).await.unwrap();
+    }
+    // There is room again, as it reads: it goes on.
+    let published = broker.counts().published;
+    let mut buffer = vec![0; 64 * 1024];
+    while broker.counts().published == published {
+        assert!(asking.read(&mut buffer).await.unwrap() > 0);
+    }
+    // What waited for it is held no more when it is gone.
+    while !is_blocked() {
+        channel.qos(0).await.unwrap();
+    }
+    drop(asking);
+    while is_blocked() {
+        channel.qos(0).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    broker.shutdown().await;
+    busy.join().unwrap();
+}

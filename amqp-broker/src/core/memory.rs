@@ -74,6 +74,13 @@ impl Share {
         self.octets -= octets;
         self.meter.0.fetch_sub(octets, Ordering::Relaxed);
     }
+
+    pub(crate) fn set(&mut self, octets: usize) {
+        match octets.checked_sub(self.octets) {
+            Some(more) => self.add(more),
+            None => self.remove(self.octets - octets),
+        }
+    }
 }
 
 impl Drop for Share {

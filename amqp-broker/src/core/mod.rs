@@ -235,6 +235,10 @@ impl Core {
 
     /// Moves what is to be written to `output`, which must be empty.
     pub(crate) fn take_output(&mut self, key: ConnectionKey, output: &mut Output) {
+        if self.short_of_memory {
+            // What was taken before is written, and held no more.
+            self.watch_memory();
+        }
         let Some(connection) = self.connections.get_mut(key) else { return };
         if self.faults.are_set() || connection.lane.is_some() {
             return self.take_through_rules(key, output);

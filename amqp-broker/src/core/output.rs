@@ -10,6 +10,8 @@ use amqp091::protocol::{basic, constants};
 use amqp091::types::Method;
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::memory::{Meter, Share};
+
 /// Bodies from this many octets on are written from where they lie.
 const LARGE_BODY: usize = 16 * 1024;
 
@@ -25,6 +27,8 @@ pub(crate) struct Output {
     piece_octets: usize,
     /// Octets of `frames` that are written.
     written: usize,
+    /// What it counts with in what the broker holds, where others fill it whether it is read or not.
+    share: Option<Share>,
 }
 
 impl Output {
@@ -43,6 +47,12 @@ impl Output {
     /// Where frames go.
     pub(crate) fn frames(&mut self) -> &mut BytesMut {
         &mut self.frames
+    }
+
+    /// Has what waits count in what the broker holds, until it is written.
+    pub(crate) fn count_with(&mut self, meter: &Meter) {
+        let octets = self.len();
+        self.share.get_or_insert_with(|| meter.take(0)).set(octets);
     }
 
     /// Appends a method with its content.
@@ -103,7 +113,17 @@ impl Output {
     }
 
     /// Notes that `count` octets of what was offered are written.
-    pub(crate) fn advance(&mut self, mut count: usize) {
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.skip(count);
+        let octets = self.len();
+        if octets == 0 {
+            self.share = None;
+        } else if let Some(share) = &mut self.share {
+            share.set(octets);
+        }
+    }
+
+    fn skip(&mut self, mut count: usize) {
         while let Some((before, piece)) = self.pieces.front_mut() {
             let frames = (*before - self.written).min(count);
             self.written += frames;
@@ -144,7 +164,7 @@ impl Output {
             from = before;
         }
         whole.extend_from_slice(&self.frames[from..]);
-        *self = Self { frames: whole, ..Self::default() };
+        *self = Self { frames: whole, share: self.share.take(), ..Self::default() };
     }
 
     /// Drops what waits behind the first `len` octets; only of one piece that nothing is written of.

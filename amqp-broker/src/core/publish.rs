@@ -391,6 +391,8 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key) else { return false };
         let at = (number, connection.frame_max);
         connection.out.content(at, &method, &message.properties, &message.body);
+        // Who waits for replies and doesn't read them fills no queue, and has no prefetch.
+        connection.out.count_with(&self.meter);
         self.stir(key);
         true
     }
