@@ -1,5 +1,6 @@
 //! The broker as a program holds it: started, asked for its URL, stopped.
 
+use std::fmt::{self, Write};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -34,9 +35,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const SETTLED_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running broker. It stops when this is dropped.
-#[derive(Debug)]
 pub struct Broker {
     shared: Arc<Shared>,
+    /// That of `guest`, as URLs have it.
+    password: String,
     /// How many there are.
     nodes: u16,
     doors: Vec<Arc<Door>>,
@@ -65,6 +67,7 @@ impl Broker {
 
     pub(crate) async fn run(mut builder: BrokerBuilder) -> io::Result<Self> {
         builder.check()?;
+        let password = builder.settings.users.get("guest").map(|password| escaped(password));
         let shared = Shared::new(builder.settings, builder.manual_time);
         shared.with(|core, _| core.set_node_count(builder.nodes));
         let mut tasks = JoinSet::new();
@@ -73,6 +76,7 @@ impl Broker {
         tasks.spawn(serve_in_memory(coming));
         let mut broker = Self {
             shared,
+            password: password.unwrap_or_default(),
             nodes: builder.nodes,
             doors: Vec::new(),
             tls_doors: Vec::new(),
@@ -111,15 +115,17 @@ impl Broker {
         &self.addresses
     }
 
-    /// A URL to connect by, as user `guest`, to the virtual host `/`.
+    /// A URL to connect by, as user `guest` with its password, to the virtual host `/`. For other users and virtual
+    /// hosts, the client's options say so.
     pub fn url(&self) -> String {
         self.url_of(self.addresses.first().copied())
     }
 
     pub(crate) fn url_of(&self, address: Option<SocketAddr>) -> String {
+        let password = &self.password;
         match address {
-            Some(address) => format!("amqp://guest:guest@{address}/%2f"),
-            None => "amqp://guest:guest@localhost/%2f".to_owned(),
+            Some(address) => format!("amqp://guest:{password}@{address}/%2f"),
+            None => format!("amqp://guest:{password}@localhost/%2f"),
         }
     }
 
@@ -134,7 +140,7 @@ impl Broker {
     #[cfg(feature = "tls")]
     pub fn tls_url(&self) -> Option<String> {
         let port = self.tls_doors.first()?.address().port();
-        Some(format!("amqps://guest:guest@localhost:{port}/%2f"))
+        Some(format!("amqps://guest:{}@localhost:{port}/%2f", self.password))
     }
 
     /// A connection in memory, without a socket: the client's end, for
@@ -506,9 +512,28 @@ impl Broker {
     }
 }
 
+impl fmt::Debug for Broker {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Broker {
     /// The tasks end with their set.
     fn drop(&mut self) {
         self.all_doors().for_each(|door| door.release());
     }
+}
+
+/// A password as a URL has it.
+fn escaped(password: &str) -> String {
+    password.bytes().fold(String::new(), |mut escaped, octet| {
+        if octet.is_ascii_alphanumeric() {
+            escaped.push(char::from(octet));
+        } else {
+            let _ = write!(escaped, "%{octet:02X}");
+        }
+        escaped
+    })
 }

@@ -66,3 +66,11 @@ async fn publishers_wait_while_blocked() {
     }
     channel.publish("", "nowhere", "m").await.unwrap().confirmed().await.unwrap();
 }
+
+#[tokio::test]
+async fn its_url_has_the_password_that_guest_was_given() {
+    let broker = Broker::builder().user("guest", "p@ss:w/ö%2f").start().await.unwrap();
+    Connection::open(&broker.url()).await.unwrap();
+    let shown = format!("{broker:?}");
+    assert!(!shown.contains("p@ss") && !shown.contains("p%40ss"), "{shown}");
+}
