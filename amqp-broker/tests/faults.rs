@@ -558,3 +558,17 @@ async fn of_two_rules_that_stop_a_client_the_last_lets_it_go_on() {
     broker.settled().await;
     assert_eq!(ready(&broker), 1);
 }
+
+#[tokio::test]
+async fn a_refused_publish_breaks_its_transaction() {
+    let (broker, _connection, channel) = opened().await;
+    let refused = broker.on("basic.publish").nth(2).nack();
+    channel.queue_declare("tx").await.unwrap();
+    channel.tx_select().await.unwrap();
+    for body in ["1", "2", "3"] {
+        channel.publish_unconfirmed("", "tx", body).await.unwrap();
+    }
+    let error = channel.tx_commit().await.unwrap_err().to_string();
+    assert!(error.contains("406 PRECONDITION_FAILED"), "{error}");
+    assert_eq!((broker.queue("tx").unwrap().ready, refused.hits()), (2, 1));
+}

@@ -68,6 +68,8 @@ pub(crate) enum Pending {
     /// A message, the queues that it is for, and whether there has to be one.
     Publish(Box<Message>, Vec<QueueKey>, bool),
     Settle(Vec<(u64, Held)>, Settlement),
+    /// A message that a rule refuses.
+    Refused,
 }
 
 /// How a delivery is settled.
@@ -101,7 +103,7 @@ pub(crate) struct Held {
 pub(crate) fn taken_by(pending: Vec<Pending>) -> Vec<(u64, Held)> {
     let settled = pending.into_iter().filter_map(|step| match step {
         Pending::Settle(held, _) => Some(held),
-        Pending::Publish(..) => None,
+        Pending::Publish(..) | Pending::Refused => None,
     });
     settled.flatten().collect()
 }

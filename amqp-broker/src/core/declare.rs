@@ -363,8 +363,10 @@ impl Core {
             if let Some(channel) = self.channels.get_mut(channel_key) {
                 channel.last_queue = Some(name.clone());
             }
-            let ok = queue::DeclareOk { queue: name, message_count: 0, consumer_count: 1 };
-            self.send(key, number, &ok);
+            if !method.no_wait {
+                let ok = queue::DeclareOk { queue: name, message_count: 0, consumer_count: 1 };
+                self.send(key, number, &ok);
+            }
             return Ok(());
         }
         // Addresses of replies can't be declared, only asked for.

@@ -5,7 +5,7 @@ use amqp091::frame::FrameRef;
 use amqp091::protocol::{AnyMethod, basic};
 
 use super::Core;
-use super::channel::{ChannelKey, Mode};
+use super::channel::{Channel, ChannelKey, Mode, Pending};
 use super::connection::ConnectionKey;
 use super::faults::{Action, Cut, Direction, Seen, Trigger};
 
@@ -109,7 +109,10 @@ impl Core {
         let AnyMethod::BasicPublish(publish) = method else { return None };
         let Some((id, action)) = picked else { return Some((publish, content)) };
         match action {
-            Action::Nack => self.promise(key, channel_key, false),
+            Action::Nack => match self.channels.get_mut(channel_key) {
+                Some(Channel { mode: Mode::Tx(pending), .. }) => pending.push(Pending::Refused),
+                _ => self.promise(key, channel_key, false),
+            },
             Action::Return => {
                 self.return_unrouted(key, channel_key, publish, content);
                 self.promise(key, channel_key, true);

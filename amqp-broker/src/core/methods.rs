@@ -257,6 +257,7 @@ impl Core {
                             is_whole &= self.deposit(key, channel_key, *message, mandatory);
                         }
                         Pending::Settle(held, settlement) => settled.push((held, settlement)),
+                        Pending::Refused => is_whole = false,
                     }
                 }
                 for (held, settlement) in settled {

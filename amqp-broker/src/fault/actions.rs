@@ -239,7 +239,8 @@ impl Fault<'_> {
         self.make(Action::Discard)
     }
 
-    /// Refuses a publish (`basic.nack`), on channels with confirms; it reaches no queue.
+    /// Refuses a publish (`basic.nack`), on channels with confirms; it reaches no queue. In a transaction
+    /// `tx.commit` closes the channel for it, with 406 (`PRECONDITION_FAILED`).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

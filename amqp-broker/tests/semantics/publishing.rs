@@ -105,6 +105,7 @@ async fn replies_come_straight_to_a_channel(place: &Place) {
     answering.queue_declare(&address).passive(true).await.unwrap();
     let declared = answering.queue_declare("amq.rabbitmq.reply-to").await.unwrap();
     assert_eq!((declared.message_count, declared.consumer_count), (0, 1));
+    answering.queue_declare("amq.rabbitmq.reply-to").no_wait().await.unwrap();
     let refused = connection.channel().await.unwrap();
     let error = refused.queue_declare("amq.rabbitmq.reply-to.x").await.unwrap_err();
     let text = "NOT_FOUND - no queue 'amq.rabbitmq.reply-to.x' in vhost '/'";
