@@ -117,6 +117,9 @@ impl Broker {
 
     /// A URL to connect by, as user `guest` with its password, to the virtual host `/`. For other users and virtual
     /// hosts, the client's options say so.
+    ///
+    /// One [without sockets](BrokerBuilder::without_sockets) has a URL too, for whoever needs the login; its host is
+    /// nobody's.
     pub fn url(&self) -> String {
         self.url_of(self.addresses.first().copied())
     }
@@ -125,7 +128,8 @@ impl Broker {
         let password = &self.password;
         match address {
             Some(address) => format!("amqp://guest:{password}@{address}/%2f"),
-            None => format!("amqp://guest:{password}@localhost/%2f"),
+            // No name that could be somebody's: a client that tries it shall not reach a real broker.
+            None => format!("amqp://guest:{password}@without-sockets.invalid/%2f"),
         }
     }
 

@@ -18,11 +18,12 @@
 //! | | |
 //! |---|---|
 //! | RabbitMQ 3.10 or 4, and what differs from it | [`Profile`] |
-//! | users, virtual hosts, limits, addresses, TLS, no sockets at all | [`BrokerBuilder`] |
+//! | users, virtual hosts, limits, addresses; TLS and logins by certificate (feature `tls-ring`) | [`BrokerBuilder`] |
+//! | no sockets at all | [`Broker::connect`], [`BrokerBuilder::without_sockets`] |
 //! | what is in it | [`Broker::queue`], [`Broker::messages`], [`Broker::connections`], [`Broker::counts`]… |
 //! | what goes wrong | [`Broker::on`], [`Fault`], [`Rule`] |
 //! | time | [`Broker::advance`], [`BrokerBuilder::manual_time`], [`Broker::settled`] |
-//! | several nodes | [`BrokerBuilder::nodes`], [`Node`] |
+//! | a restart; several nodes | [`Broker::restart`]; [`BrokerBuilder::nodes`], [`Node`] |
 //!
 //! Tests need neither a server nor a sleep: what is to go wrong is a rule ([`Broker::on`]), time goes by when
 //! the test says so ([`Broker::advance`]), and [`Broker::settled`] returns when nothing is in flight.

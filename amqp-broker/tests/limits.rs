@@ -62,7 +62,9 @@ async fn it_listens_at_all_addresses_that_it_is_given() {
 async fn it_needs_no_socket() {
     let broker = Broker::builder().without_sockets().start().await.unwrap();
     assert!(broker.addresses().is_empty());
-    let options = ConnectOptions::default();
+    // Which has the login, and no host that anybody could have.
+    assert_eq!(broker.url(), "amqp://guest:guest@without-sockets.invalid/%2f");
+    let options = ConnectOptions::from_uri(&broker.url()).unwrap();
     let connection = Connection::connect_over(broker.connect(), &options).await.unwrap();
     connection.channel().await.unwrap().queue_declare("here").await.unwrap();
     assert_eq!(broker.queues().len(), 1);
