@@ -22,7 +22,7 @@ use crate::inspect::{
 };
 use crate::shared::Shared;
 use crate::tasks::{Clients, Kind, keep_time, listen, serve_in_memory};
-use crate::transport::{BrokerEnd, MemoryStream};
+use crate::transport::MemoryStream;
 use crate::unsettled::Unsettled;
 
 /// Octets that fit into a connection in memory, each way.
@@ -46,7 +46,7 @@ pub struct Broker {
     tls_doors: Vec<Arc<Door>>,
     addresses: Vec<SocketAddr>,
     /// Takes in those who come in memory.
-    in_memory: UnboundedSender<Driver<BrokerEnd>>,
+    in_memory: UnboundedSender<Driver<MemoryStream>>,
     tasks: JoinSet<()>,
 }
 

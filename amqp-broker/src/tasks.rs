@@ -16,7 +16,7 @@ use crate::driver::Driver;
 use crate::shared::Shared;
 #[cfg(feature = "tls")]
 use crate::tls::Acceptor;
-use crate::transport::BrokerEnd;
+use crate::transport::MemoryStream;
 
 /// How long nobody is let in after the operating system had no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -87,7 +87,7 @@ pub(crate) async fn listen(by: Clients, door: Arc<Door>, index: usize) {
 }
 
 /// Serves those who come in memory, each by a task of its own, which end with this one.
-pub(crate) async fn serve_in_memory(mut coming: UnboundedReceiver<Driver<BrokerEnd>>) {
+pub(crate) async fn serve_in_memory(mut coming: UnboundedReceiver<Driver<MemoryStream>>) {
     let mut clients = JoinSet::new();
     while let Some(driver) = poll_fn(|cx| {
         // Those who are gone are let go of meanwhile.

@@ -47,61 +47,59 @@ impl Transport for TcpStream {
     }
 }
 
-/// Octets that have gone through a pipe in memory.
+/// Octets that one end of a pipe in memory has read and written.
+#[derive(Debug, Default)]
+struct Counts {
+    read: AtomicU64,
+    wrote: AtomicU64,
+}
+
+/// What both ends of a pipe in memory know.
 #[derive(Debug, Default)]
 struct Passed {
-    client_wrote: AtomicU64,
-    broker_read: AtomicU64,
-    broker_wrote: AtomicU64,
-    client_read: AtomicU64,
+    client: Counts,
+    broker: Counts,
     /// Whether the broker waits for the client to have read everything.
     is_awaited: AtomicBool,
     waiter: Mutex<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Client,
+    Broker,
 }
 
 /// A client's end of a connection in memory: see [`Broker::connect`](crate::Broker::connect).
 #[derive(Debug)]
 pub struct MemoryStream {
     pipe: DuplexStream,
-    passed: Arc<Passed>,
-}
-
-/// The broker's end.
-#[derive(Debug)]
-pub(crate) struct BrokerEnd {
-    pipe: DuplexStream,
+    /// The broker has the other.
+    end: End,
     passed: Arc<Passed>,
 }
 
 impl MemoryStream {
-    /// Both ends of a pipe that holds so many octets each way.
-    pub(crate) fn pair(size: usize) -> (Self, BrokerEnd) {
+    /// Both ends of a pipe that holds so many octets each way, the client's first.
+    pub(crate) fn pair(size: usize) -> (Self, Self) {
         let (client, broker) = tokio::io::duplex(size);
         let passed = Arc::new(Passed::default());
-        let end = BrokerEnd { pipe: broker, passed: Arc::clone(&passed) };
-        (Self { pipe: client, passed }, end)
+        let broker = Self { pipe: broker, end: End::Broker, passed: Arc::clone(&passed) };
+        (Self { pipe: client, end: End::Client, passed }, broker)
     }
-}
 
-/// Reads, and counts what was read.
-fn poll_read(
-    pipe: &mut DuplexStream,
-    count: &AtomicU64,
-    cx: &mut Context<'_>,
-    buffer: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
-    let before = buffer.filled().len();
-    let done = ready!(Pin::new(pipe).poll_read(cx, buffer));
-    count.fetch_add((buffer.filled().len() - before) as u64, Ordering::SeqCst);
-    Poll::Ready(done)
-}
-
-/// Counts what was written.
-fn counted(written: Poll<io::Result<usize>>, count: &AtomicU64) -> Poll<io::Result<usize>> {
-    if let Poll::Ready(Ok(octets)) = &written {
-        count.fetch_add(*octets as u64, Ordering::SeqCst);
+    fn counts(&self) -> &Counts {
+        match self.end {
+            End::Client => &self.passed.client,
+            End::Broker => &self.passed.broker,
+        }
     }
-    written
+
+    fn count_written(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(octets)) = written {
+            self.counts().wrote.fetch_add(*octets as u64, Ordering::SeqCst);
+        }
+    }
 }
 
 impl AsyncRead for MemoryStream {
@@ -110,24 +108,15 @@ impl AsyncRead for MemoryStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let done = ready!(poll_read(&mut this.pipe, &this.passed.client_read, cx, buffer));
-        if this.passed.is_awaited.swap(false, Ordering::SeqCst) {
-            let waiter = this.passed.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let before = buffer.filled().len();
+        let done = ready!(Pin::new(&mut self.pipe).poll_read(cx, buffer));
+        let octets = buffer.filled().len() - before;
+        self.counts().read.fetch_add(octets as u64, Ordering::SeqCst);
+        if self.end == End::Client && self.passed.is_awaited.swap(false, Ordering::SeqCst) {
+            let waiter = self.passed.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
             waiter.into_iter().for_each(Waker::wake);
         }
         Poll::Ready(done)
-    }
-}
-
-impl AsyncRead for BrokerEnd {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        poll_read(&mut this.pipe, &this.passed.broker_read, cx, buffer)
     }
 }
 
@@ -138,7 +127,8 @@ impl AsyncWrite for MemoryStream {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.pipe).poll_write(cx, octets);
-        counted(written, &self.passed.client_wrote)
+        self.count_written(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -147,7 +137,8 @@ impl AsyncWrite for MemoryStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.pipe).poll_write_vectored(cx, slices);
-        counted(written, &self.passed.client_wrote)
+        self.count_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -163,49 +154,18 @@ impl AsyncWrite for MemoryStream {
     }
 }
 
-impl AsyncWrite for BrokerEnd {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.pipe).poll_write(cx, octets);
-        counted(written, &self.passed.broker_wrote)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.pipe).poll_write_vectored(cx, slices);
-        counted(written, &self.passed.broker_wrote)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.pipe.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.pipe).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.pipe).poll_shutdown(cx)
-    }
-}
-
-impl Transport for BrokerEnd {
+/// As the broker's end is driven.
+impl Transport for MemoryStream {
     fn reset(&self) {}
 
     fn has_input(&self) -> bool {
-        let Passed { client_wrote, broker_read, .. } = &*self.passed;
-        client_wrote.load(Ordering::SeqCst) != broker_read.load(Ordering::SeqCst)
+        let Passed { client, broker, .. } = &*self.passed;
+        client.wrote.load(Ordering::SeqCst) != broker.read.load(Ordering::SeqCst)
     }
 
     fn poll_taken(&self, cx: &Context<'_>) -> Poll<()> {
-        let Passed { broker_wrote, client_read, .. } = &*self.passed;
-        let is_taken = || broker_wrote.load(Ordering::SeqCst) == client_read.load(Ordering::SeqCst);
+        let Passed { client, broker, .. } = &*self.passed;
+        let is_taken = || broker.wrote.load(Ordering::SeqCst) == client.read.load(Ordering::SeqCst);
         if is_taken() {
             return Poll::Ready(());
         }
