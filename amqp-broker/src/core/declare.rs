@@ -13,6 +13,7 @@ use super::connection::ConnectionKey;
 use super::exchange::{Destination, Exchange, ExchangeKey, Kind, QueueKey};
 use super::memory::{EXCHANGE_COST, PRIORITY_COST, QUEUE_COST, weight};
 use super::message::{REPLY_TO_NAME, erlang_type};
+use super::permit::not_the_default;
 use super::queue::Queue;
 use super::refusal::{Done, Refusal, shown};
 use super::vhost::VhostKey;
@@ -21,13 +22,6 @@ use crate::profile::Profile;
 
 /// Names that begin so are the broker's own.
 const RESERVED: &[u8] = b"amq.";
-
-fn not_the_default(exchange: &ShortStr) -> Done {
-    if exchange.is_empty() {
-        return Err(Refusal::access("operation not permitted on the default exchange"));
-    }
-    Ok(())
-}
 
 fn check_name(what: &str, name: &ShortStr) -> Done {
     if name.as_ref().starts_with(RESERVED) {
@@ -232,10 +226,7 @@ impl Core {
         method: &exchange::Bind,
     ) -> Done {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
-        not_the_default(&method.destination)?;
-        not_the_default(&method.source)?;
-        self.permit_exchange(key, Access::Write, &method.destination)?;
-        self.permit_exchange(key, Access::Read, &method.source)?;
+        self.permit_exchange_bindings(key, &method.destination, &method.source)?;
         let source = self.existing_exchange(vhost, &method.source)?;
         let destination = self.existing_exchange(vhost, &method.destination)?;
         let exchange = self.exchanges.get_mut(source);
@@ -261,10 +252,7 @@ impl Core {
         method: &exchange::Unbind,
     ) -> Done {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
-        not_the_default(&method.destination)?;
-        not_the_default(&method.source)?;
-        self.permit_exchange(key, Access::Write, &method.destination)?;
-        self.permit_exchange(key, Access::Read, &method.source)?;
+        self.permit_exchange_bindings(key, &method.destination, &method.source)?;
         if let Some(source) = self.exchange_named(vhost, &method.source)
             && let Some(destination) = self.exchange_named(vhost, &method.destination)
         {
@@ -495,9 +483,7 @@ impl Core {
     ) -> Done {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let name = self.queue_name(channel_key, &method.queue)?;
-        not_the_default(&method.exchange)?;
-        self.permit_queue(key, Access::Write, &name)?;
-        self.permit_exchange(key, Access::Read, &method.exchange)?;
+        self.permit_queue_bindings(key, &name, &method.exchange)?;
         let source = self.existing_exchange(vhost, &method.exchange)?;
         let queue_key = self.existing_queue(vhost, &name)?;
         let routing_key = shortcut(&method.queue, &name, &method.routing_key);
@@ -524,9 +510,7 @@ impl Core {
     ) -> Done {
         let Some(vhost) = self.vhost_of(key) else { return Err(Refusal::Silent) };
         let name = self.queue_name(channel_key, &method.queue)?;
-        not_the_default(&method.exchange)?;
-        self.permit_queue(key, Access::Write, &name)?;
-        self.permit_exchange(key, Access::Read, &method.exchange)?;
+        self.permit_queue_bindings(key, &name, &method.exchange)?;
         let routing_key = shortcut(&method.queue, &name, &method.routing_key);
         let found = self.vhosts.get(vhost).and_then(|vhost| vhost.queues.get(&name)).copied();
         if let (Some(source), Some(found)) = (self.exchange_named(vhost, &method.exchange), found) {

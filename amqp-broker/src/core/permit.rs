@@ -8,6 +8,14 @@ use crate::permissions::Access;
 use crate::profile::Profile;
 use amqp091::types::ShortStr;
 
+/// The default exchange is nobody's to change.
+pub(super) fn not_the_default(exchange: &ShortStr) -> Done {
+    if exchange.is_empty() {
+        return Err(Refusal::access("operation not permitted on the default exchange"));
+    }
+    Ok(())
+}
+
 impl Core {
     /// Whether this client may do that with the queue of this name.
     pub(super) fn permit_queue(&self, key: ConnectionKey, access: Access, name: &ShortStr) -> Done {
@@ -22,6 +30,31 @@ impl Core {
         name: &ShortStr,
     ) -> Done {
         self.permit(key, access, name, exchange_in)
+    }
+
+    /// Whoever binds an exchange to another, or takes that away, writes to one and reads from the other.
+    pub(super) fn permit_exchange_bindings(
+        &self,
+        key: ConnectionKey,
+        destination: &ShortStr,
+        source: &ShortStr,
+    ) -> Done {
+        not_the_default(destination)?;
+        not_the_default(source)?;
+        self.permit_exchange(key, Access::Write, destination)?;
+        self.permit_exchange(key, Access::Read, source)
+    }
+
+    /// Whoever binds a queue to an exchange does the same.
+    pub(super) fn permit_queue_bindings(
+        &self,
+        key: ConnectionKey,
+        queue: &ShortStr,
+        exchange: &ShortStr,
+    ) -> Done {
+        not_the_default(exchange)?;
+        self.permit_queue(key, Access::Write, queue)?;
+        self.permit_exchange(key, Access::Read, exchange)
     }
 
     #[inline]
